@@ -1,0 +1,284 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// One list of settings for every target of ours. Nobody outside this package imports us,
+// so what targets say to each other is `package`, never `public`.
+let settings: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+    .treatAllWarnings(as: .error),
+]
+
+// Targets that hand pointers to a C library say so at each place.
+let settingsOverC = settings + [.strictMemorySafety()]
+
+// MARK: Libraries of others
+
+let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
+let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
+let nioHTTP1 = Target.Dependency.product(name: "NIOHTTP1", package: "swift-nio")
+let nioWebSocket = Target.Dependency.product(name: "NIOWebSocket", package: "swift-nio")
+let nioFoundation = Target.Dependency.product(name: "NIOFoundationCompat", package: "swift-nio")
+let nioEmbedded = Target.Dependency.product(name: "NIOEmbedded", package: "swift-nio")
+let nioTLS = Target.Dependency.product(name: "NIOSSL", package: "swift-nio-ssl")
+let hummingbird = Target.Dependency.product(name: "Hummingbird", package: "hummingbird")
+let hummingbirdCore = Target.Dependency.product(name: "HummingbirdCore", package: "hummingbird")
+let httpTypes = Target.Dependency.product(name: "HTTPTypes", package: "swift-http-types")
+let nioHTTPTypes = Target.Dependency.product(name: "NIOHTTPTypes", package: "swift-nio-extras")
+let nioHTTPTypesHTTP1 = Target.Dependency.product(name: "NIOHTTPTypesHTTP1", package: "swift-nio-extras")
+let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
+let jwtKit = Target.Dependency.product(name: "JWTKit", package: "jwt-kit")
+let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
+let configuration = Target.Dependency.product(name: "Configuration", package: "swift-configuration")
+let lifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
+let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
+let metrics = Target.Dependency.product(name: "Metrics", package: "swift-metrics")
+let deque = Target.Dependency.product(name: "DequeModule", package: "swift-collections")
+let httpClient = Target.Dependency.product(name: "AsyncHTTPClient", package: "async-http-client")
+
+// MARK: The package
+
+let package = Package(
+    name: "holdfast",
+    platforms: [.macOS(.v15)],
+    products: [
+        .executable(name: "holdfast", targets: ["HoldfastCommand"])
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.0"),
+        .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.0"),
+        .package(url: "https://github.com/apple/swift-nio-extras", from: "1.34.1"),
+        .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
+        .package(url: "https://github.com/apple/swift-crypto", from: "4.1.0"),
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
+        .package(url: "https://github.com/apple/swift-configuration", from: "1.4.0"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.14.0"),
+        .package(url: "https://github.com/apple/swift-metrics", from: "2.9.0"),
+        .package(url: "https://github.com/apple/swift-collections", from: "1.3.0"),
+        .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.0"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.8.0"),
+        .package(url: "https://github.com/swift-server/async-http-client", from: "1.30.0"),
+        .package(url: "https://github.com/vapor/jwt-kit", from: "5.7.0"),
+    ],
+    targets: [
+        // MARK: System libraries
+        .systemLibrary(name: "CHiredis", pkgConfig: "hiredis", providers: [.apt(["libhiredis-dev"])]),
+        .systemLibrary(name: "CLibPQ", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
+        .systemLibrary(name: "COpenSSL", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
+
+        // MARK: Stores
+        .target(name: "ConnectionPool", dependencies: [deque], swiftSettings: settings),
+        .target(
+            name: "Redis",
+            dependencies: ["CHiredis", nioCore, nioPosix, nioTLS, deque, logging, lifecycle, metrics, crypto],
+            swiftSettings: settingsOverC
+        ),
+        .target(
+            name: "Postgres",
+            dependencies: ["CLibPQ", "ConnectionPool", logging, lifecycle, metrics, crypto],
+            swiftSettings: settingsOverC
+        ),
+
+        // MARK: Socket.IO
+        .target(name: "EngineIO", dependencies: [nioCore], swiftSettings: settings),
+        .target(
+            name: "EngineIOServer",
+            dependencies: [
+                "EngineIO", nioCore, nioPosix, nioHTTP1, nioWebSocket, hummingbird, hummingbirdCore, httpTypes,
+                nioHTTPTypes, nioHTTPTypesHTTP1, logging, metrics,
+            ],
+            swiftSettings: settings
+        ),
+        .target(
+            name: "SocketIO",
+            dependencies: ["EngineIO", nioCore, nioFoundation, deque, logging, metrics],
+            swiftSettings: settings
+        ),
+        .target(
+            name: "SocketIORedis",
+            dependencies: ["SocketIO", "Redis", nioCore, nioFoundation, logging, lifecycle, metrics],
+            swiftSettings: settings
+        ),
+        .target(
+            name: "SocketIOClient",
+            dependencies: ["EngineIO", nioCore, nioPosix, nioHTTP1, nioWebSocket, nioFoundation],
+            swiftSettings: settings
+        ),
+
+        // MARK: The domain
+        .target(name: "HoldfastCore", swiftSettings: settings),
+        .target(
+            name: "Accounts",
+            dependencies: ["COpenSSL", "HoldfastCore", "Postgres", logging],
+            swiftSettings: settingsOverC
+        ),
+        .target(
+            name: "Sessions",
+            dependencies: ["HoldfastCore", "Redis", "Postgres", crypto, jwtKit, logging, lifecycle],
+            swiftSettings: settings
+        ),
+        .target(
+            name: "Presence",
+            dependencies: ["HoldfastCore", "Redis", logging],
+            swiftSettings: settings
+        ),
+        .target(name: "Events", dependencies: ["HoldfastCore", "Postgres", logging], swiftSettings: settings),
+        .target(
+            name: "WaitingRoom",
+            dependencies: ["HoldfastCore", "Events", "Redis", "Postgres", crypto, jwtKit, logging, lifecycle, metrics],
+            swiftSettings: settings
+        ),
+        .target(
+            name: "Seating",
+            dependencies: ["HoldfastCore", "Events", "Redis", "Postgres", logging, lifecycle, metrics],
+            swiftSettings: settings
+        ),
+        .target(
+            name: "Orders",
+            dependencies: [
+                "HoldfastCore", "Events", "Seating", "Redis", "Postgres", crypto, logging, lifecycle, metrics,
+            ],
+            swiftSettings: settings
+        ),
+
+        // MARK: The edge
+        .target(
+            name: "Gateway",
+            dependencies: [
+                "HoldfastCore", "Accounts", "Sessions", "Presence", "Events", "WaitingRoom", "Seating", "Orders",
+                "EngineIOServer", "SocketIO", "SocketIORedis", "Redis", "Postgres",
+                hummingbird, hummingbirdCore, httpTypes, nioCore, nioFoundation, logging, lifecycle, metrics,
+                configuration, jwtKit,
+            ],
+            swiftSettings: settings
+        ),
+        .target(
+            name: "Simulator",
+            dependencies: ["HoldfastCore", "SocketIOClient", httpClient, nioCore, nioPosix, nioFoundation],
+            swiftSettings: settings
+        ),
+        .executableTarget(
+            name: "SocketIOFixture",
+            dependencies: [
+                "SocketIO", "SocketIORedis", "EngineIOServer", "EngineIO", "Redis", argumentParser, jwtKit, hummingbird,
+                nioCore, nioPosix, logging, lifecycle,
+            ],
+            swiftSettings: settings
+        ),
+        .executableTarget(
+            name: "HoldfastCommand",
+            dependencies: [
+                "Gateway", "Simulator", "Accounts", "Sessions", "Presence", "Events", "WaitingRoom", "Seating", "Orders",
+                "HoldfastCore", "Redis", "Postgres", argumentParser, configuration, lifecycle, logging, nioCore,
+                nioPosix,
+            ],
+            swiftSettings: settings
+        ),
+
+        // MARK: Tests
+        .target(
+            name: "TestSupport",
+            dependencies: ["Redis", "Postgres", nioCore, nioPosix, logging],
+            path: "Tests/TestSupport",
+            swiftSettings: settings
+        ),
+        .testTarget(
+            name: "ConnectionPoolTests",
+            dependencies: ["ConnectionPool", "TestSupport"],
+            swiftSettings: settings
+        ),
+        .testTarget(
+            name: "RedisTests",
+            dependencies: ["Redis", "TestSupport", nioCore, nioPosix, logging],
+            swiftSettings: settings
+        ),
+        .testTarget(
+            name: "PostgresTests",
+            dependencies: ["Postgres", "TestSupport", logging],
+            swiftSettings: settings
+        ),
+        .testTarget(
+            name: "EngineIOTests",
+            dependencies: ["EngineIO", "TestSupport", nioCore],
+            swiftSettings: settings
+        ),
+        .testTarget(
+            name: "EngineIOServerTests",
+            dependencies: ["EngineIOServer", "TestSupport", "EngineIO", nioCore, nioPosix, logging],
+            swiftSettings: settings
+        ),
+        .testTarget(
+            name: "SocketIOTests",
+            dependencies: ["SocketIO", "TestSupport", "EngineIO", nioCore, nioPosix, nioEmbedded, logging],
+            swiftSettings: settings
+        ),
+        .testTarget(
+            name: "SocketIORedisTests",
+            dependencies: ["SocketIORedis", "TestSupport", "SocketIO", "Redis", nioCore, nioPosix, logging],
+            swiftSettings: settings
+        ),
+        .testTarget(
+            name: "SocketIOClientTests",
+            dependencies: ["SocketIOClient", "TestSupport", "EngineIO", nioCore, nioPosix],
+            swiftSettings: settings
+        ),
+        .testTarget(
+            name: "HoldfastCoreTests",
+            dependencies: ["HoldfastCore", "TestSupport"],
+            swiftSettings: settings
+        ),
+        .testTarget(
+            name: "PresenceTests",
+            dependencies: ["Presence", "TestSupport", "HoldfastCore", "Redis", nioCore, nioPosix, logging],
+            swiftSettings: settings
+        ),
+        .testTarget(
+            name: "AccountsTests",
+            dependencies: ["Accounts", "TestSupport", "HoldfastCore", "Postgres", logging],
+            swiftSettings: settings
+        ),
+        .testTarget(
+            name: "SessionsTests",
+            dependencies: ["Sessions", "TestSupport", "HoldfastCore", "Redis", "Postgres", nioCore, nioPosix, logging, jwtKit],
+            swiftSettings: settings
+        ),
+        .testTarget(
+            name: "EventsTests",
+            dependencies: ["Events", "TestSupport", "HoldfastCore", "Postgres", logging],
+            swiftSettings: settings
+        ),
+        .testTarget(
+            name: "WaitingRoomTests",
+            dependencies: ["WaitingRoom", "TestSupport", "HoldfastCore", "Events", "Redis", "Postgres", nioCore, nioPosix, logging, jwtKit],
+            swiftSettings: settings
+        ),
+        .testTarget(
+            name: "SeatingTests",
+            dependencies: ["Seating", "TestSupport", "HoldfastCore", "Events", "Redis", "Postgres", nioCore, nioPosix, logging],
+            swiftSettings: settings
+        ),
+        .testTarget(
+            name: "OrdersTests",
+            dependencies: ["Orders", "TestSupport", "HoldfastCore", "Events", "Seating", "Redis", "Postgres", nioCore, nioPosix, logging],
+            swiftSettings: settings
+        ),
+        .testTarget(
+            name: "GatewayTests",
+            dependencies: ["Gateway", "TestSupport", "HoldfastCore", logging, hummingbird],
+            swiftSettings: settings
+        ),
+        .testTarget(
+            name: "ProtocolTests",
+            dependencies: ["TestSupport", "SocketIOClient", "EngineIO", "EngineIOServer", "SocketIO", nioCore, nioPosix, nioHTTP1, httpClient, logging],
+            swiftSettings: settings
+        ),
+        .testTarget(
+            name: "JourneyTests",
+            dependencies: ["TestSupport", "SocketIOClient", "HoldfastCore", nioCore, nioPosix, nioFoundation, httpClient, logging],
+            swiftSettings: settings
+        ),
+    ]
+)

@@ -1,0 +1,1 @@
+@main struct SocketIOFixture { static func main() {} }
