@@ -74,7 +74,7 @@ logfile $folder/redis/server.log
 CONF
     )
     redis-server "$folder/redis.conf" >/dev/null
-    redis_url="redis://:$password@127.0.0.1:$port/0"
+    redis_url="redis://default:$password@127.0.0.1:$port/0"
     for _ in $(seq 100); do
         REDISCLI_AUTH=$password redis-cli -p "$port" ping 2>/dev/null | grep -q PONG && return
         sleep 0.1
