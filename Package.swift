@@ -102,11 +102,6 @@ let package = Package(
             dependencies: ["SocketIO", "Redis", nioCore, nioFoundation, logging, lifecycle, metrics],
             swiftSettings: settings
         ),
-        .target(
-            name: "SocketIOClient",
-            dependencies: ["EngineIO", nioCore, nioPosix, nioHTTP1, nioWebSocket, nioFoundation],
-            swiftSettings: settings
-        ),
 
         // MARK: The domain
         .target(name: "HoldfastCore", swiftSettings: settings),
@@ -155,11 +150,6 @@ let package = Package(
             ],
             swiftSettings: settings
         ),
-        .target(
-            name: "Simulator",
-            dependencies: ["HoldfastCore", "SocketIOClient", httpClient, nioCore, nioPosix, nioFoundation],
-            swiftSettings: settings
-        ),
         .executableTarget(
             name: "SocketIOFixture",
             dependencies: [
@@ -171,7 +161,7 @@ let package = Package(
         .executableTarget(
             name: "HoldfastCommand",
             dependencies: [
-                "Gateway", "Simulator", "Accounts", "Sessions", "Presence", "Events", "WaitingRoom", "Seating", "Orders",
+                "Gateway", "Accounts", "Sessions", "Presence", "Events", "WaitingRoom", "Seating", "Orders",
                 "HoldfastCore", "Redis", "Postgres", argumentParser, configuration, lifecycle, logging, nioCore,
                 nioPosix,
             ],
@@ -221,11 +211,6 @@ let package = Package(
             swiftSettings: settings
         ),
         .testTarget(
-            name: "SocketIOClientTests",
-            dependencies: ["SocketIOClient", "TestSupport", "EngineIO", nioCore, nioPosix],
-            swiftSettings: settings
-        ),
-        .testTarget(
             name: "HoldfastCoreTests",
             dependencies: ["HoldfastCore", "TestSupport"],
             swiftSettings: settings
@@ -272,12 +257,7 @@ let package = Package(
         ),
         .testTarget(
             name: "ProtocolTests",
-            dependencies: ["TestSupport", "SocketIOClient", "EngineIO", "EngineIOServer", "SocketIO", nioCore, nioPosix, nioHTTP1, httpClient, logging],
-            swiftSettings: settings
-        ),
-        .testTarget(
-            name: "JourneyTests",
-            dependencies: ["TestSupport", "SocketIOClient", "HoldfastCore", nioCore, nioPosix, nioFoundation, httpClient, logging],
+            dependencies: ["TestSupport", "EngineIO", "EngineIOServer", "SocketIO", nioCore, nioPosix, nioHTTP1, httpClient, logging],
             swiftSettings: settings
         ),
     ]
