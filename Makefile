@@ -1,0 +1,41 @@
+.DEFAULT_GOAL := help
+.PHONY: help run test test-unit test-services test-protocol test-journeys test-browser bench format lint check clean-data
+
+help:  ## lists the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
+
+run:  ## everything a new machine needs, then one instance on http://127.0.0.1:8080
+	@scripts/run.sh
+
+test:  ## every test on private servers; ends with "N passed, N failed"
+	@scripts/test.sh all
+
+test-unit:  ## tests that need no server
+	@scripts/test.sh unit
+
+test-services:  ## tests against a real Redis and a real PostgreSQL
+	@scripts/test.sh services
+
+test-protocol:  ## Engine.IO and Socket.IO over real sockets
+	@scripts/test.sh protocol
+
+test-journeys:  ## several instances as processes, real Socket.IO clients
+	@scripts/test.sh journeys
+
+test-browser:  ## the web client in a headless browser
+	@scripts/test.sh browser
+
+bench:  ## measures the Socket.IO server beside python-socketio, one core each
+	@scripts/bench.sh
+
+format:  ## formats the Swift sources
+	swift format --in-place --recursive --parallel Package.swift Sources Tests
+
+lint:  ## fails on Swift that is not formatted
+	swift format lint --strict --recursive --parallel Package.swift Sources Tests
+
+check: lint test  ## what has to be green before a commit lands
+
+clean-data:  ## removes the private stores and their data
+	@for folder in .holdfast/*/; do [ ! -e "$$folder/env" ] || scripts/services.sh stop "$$folder"; done
+	rm -rf .holdfast

@@ -1,0 +1,46 @@
+#!/usr/bin/env bash
+# Installs the Debian packages that are missing; says nothing when there is nothing to do.
+#
+#   scripts/packages.sh run     what building and running needs
+#   scripts/packages.sh test    that, and what the tests drive: a browser and Python
+#   scripts/packages.sh bench   that, and the tools of the benchmark
+set -euo pipefail
+
+packages=(libhiredis-dev libssl-dev libpq-dev postgresql redis-server python3 pkg-config)
+case ${1:-run} in
+run) ;;
+test) packages+=(python3-venv chromium chromium-driver nodejs openssl) ;;
+bench) packages+=(python3-venv gcc libc6-dev util-linux) ;;
+*) sed -n '2,7p' "$0" >&2; exit 64 ;;
+esac
+
+provided_otherwise() {
+    case $1 in
+    nodejs) command -v node >/dev/null ;;
+    python3-venv) python3 -c 'import ensurepip, venv' 2>/dev/null ;;
+    *) return 1 ;;
+    esac
+}
+
+missing=()
+for package in "${packages[@]}"; do
+    dpkg-query -W -f='${db:Status-Status}' "$package" 2>/dev/null | grep -qx installed ||
+        provided_otherwise "$package" || missing+=("$package")
+done
+[ ${#missing[@]} -gt 0 ] || exit 0
+
+echo "==> Installing ${missing[*]}"
+as_root() {
+    if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo "$@"; fi
+}
+
+# Debian starts a server as soon as it is installed. Ours are private ones, so the packages' own stay off meanwhile.
+policy=/usr/sbin/policy-rc.d
+if [ ! -e $policy ]; then
+    printf '#!/bin/sh\nexit 101\n' | as_root tee $policy >/dev/null
+    as_root chmod 755 $policy
+    trap 'as_root rm -f $policy' EXIT
+fi
+export DEBIAN_FRONTEND=noninteractive
+as_root apt-get update -qq
+as_root apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null

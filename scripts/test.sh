@@ -1,0 +1,66 @@
+#!/usr/bin/env bash
+# Every test on private servers and free ports; the last line counts what passed and what failed.
+#
+#   scripts/test.sh all | unit | services | protocol | journeys | browser
+set -uo pipefail
+cd "$(dirname "$0")/.."
+
+say() { printf '==> %s\n' "$*"; }
+kind=${1:-all}
+results=$PWD/.holdfast/test-results
+servers=$PWD/.holdfast/test-servers
+venv=$PWD/.holdfast/venv
+rm -rf "$results" && mkdir -p "$results"
+
+case $kind in
+unit) swift_arguments=(--skip 'RedisTests' --skip 'PostgresTests' --skip 'ProtocolTests') ;;
+services) swift_arguments=(--filter 'RedisTests|PostgresTests') ;;
+protocol) swift_arguments=(--filter 'ProtocolTests') ;;
+*) swift_arguments=() ;;
+esac
+runs() { [ "$kind" = all ] || [ "$kind" = "$1" ]; }
+
+scripts/packages.sh test || exit 1
+
+say "Building the service and its tests (the first time takes 5 to 10 minutes)"
+swift build --build-tests || exit 1
+
+say "Starting a private PostgreSQL and a private Redis"
+trap 'scripts/services.sh stop "$servers"' EXIT
+trap 'exit 130' INT TERM
+scripts/services.sh start "$servers" || exit 1
+# shellcheck source=/dev/null
+. "$servers/env"
+export HOLDFAST_TEST_DATABASE_URL=$DATABASE_URL HOLDFAST_TEST_REDIS_URL=$REDIS_URL
+unset DATABASE_URL REDIS_URL
+
+if [ "$kind" = all ] || [ "$kind" = unit ] || [ "$kind" = services ] || [ "$kind" = protocol ]; then
+    say "Swift tests"
+    swift test --skip-build --xunit-output "$results/swift.xml" ${swift_arguments[@]+"${swift_arguments[@]}"}
+    echo $? >"$results/swift.status"
+fi
+
+if runs unit; then
+    say "Web client: unit tests"
+    node --test --test-reporter=tap Tests/Browser/unit/*.test.mjs >"$results/web.tap"
+    echo $? >"$results/web.status"
+    grep -E '^not ok|^    not ok' "$results/web.tap"
+fi
+
+if runs journeys || runs browser; then
+    if [ ! -x "$venv/bin/pytest" ] || ! cmp -s Tests/requirements.txt "$venv/requirements.txt"; then
+        say "Installing the Python clients that drive the journeys"
+        rm -rf "$venv"
+        python3 -m venv "$venv" && "$venv/bin/pip" install -q --disable-pip-version-check -r Tests/requirements.txt &&
+            cp Tests/requirements.txt "$venv/requirements.txt" || exit 1
+    fi
+    export HOLDFAST_BINARY=$PWD/.build/debug/holdfast
+    for suite in Journeys Browser; do
+        runs "$(echo "$suite" | tr '[:upper:]' '[:lower:]')" || continue
+        say "$suite"
+        "$venv/bin/pytest" -q "Tests/$suite" --junitxml "$results/$suite.xml"
+        echo $? >"$results/$suite.status"
+    done
+fi
+
+scripts/count-results.py "$results"
