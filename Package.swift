@@ -117,7 +117,8 @@ let package = Package(
         ),
         .target(
             name: "Presence",
-            dependencies: ["HoldfastCore", "Redis", logging],
+            dependencies: ["HoldfastCore", "Redis"],
+            resources: [.embedInCode("UserPlaces.lua"), .embedInCode("EventRoom.lua")],
             swiftSettings: settings
         ),
         .target(name: "Events", dependencies: ["HoldfastCore", "Postgres", logging], swiftSettings: settings),

@@ -1,1 +1,93 @@
-// Presence
+package import HoldfastCore
+package import Redis
+
+/// Where people are: each user's reconnectable state, and who is in an event's room.
+///
+/// Both are conveniences held in Redis alone. Losing them costs a person one click, never a place or a seat.
+package final class Presence: Sendable {
+    private let redis: RedisClient
+    private let stateTTL: Duration
+
+    /// How long an instance's word that somebody is in a room counts; instances repeat it every third of it.
+    package static let roomTTL = Duration.seconds(30)
+    /// Users per script call: keeps each script well under a millisecond.
+    private static let batch = 500
+
+    private static let places = RedisScript(name: "UserPlaces", source: PackageResources.UserPlaces_lua)
+    private static let room = RedisScript(name: "EventRoom", source: PackageResources.EventRoom_lua)
+
+    /// - Parameter stateTTL: `STATE_TTL`, how long the state outlives the last activity.
+    package init(redis: RedisClient, stateTTL: Duration) {
+        self.redis = redis
+        self.stateTTL = stateTTL
+    }
+
+    // MARK: A user's state
+
+    /// - Returns: nil if the user has no live state.
+    package func state(of user: UserID) async throws(RedisError) -> UserState? {
+        let reply = try await redis.send(RedisCommand("HGETALL", RedisArgument(PresenceKeys.state(of: user))))
+        guard let state = UserState(fields: (reply.array ?? []).compactMap(\.string)), !state.isEmpty else { return nil }
+        return state
+    }
+
+    package func enter(_ place: Place, of event: EventID, user: UserID) async throws(RedisError) {
+        _ = try await redis.eval([call("enter", user, RedisArgument(place.rawValue), RedisArgument(event.rawValue))])
+    }
+
+    /// Forgets the place, unless the user has gone on to another event meanwhile.
+    package func leave(_ place: Place, of event: EventID, user: UserID) async throws(RedisError) {
+        _ = try await redis.eval([call("leave", user, RedisArgument(place.rawValue), RedisArgument(event.rawValue))])
+    }
+
+    /// Notes activity of many users in one pipeline; those without state stay without.
+    package func touch(_ users: some Collection<UserID>) async throws(RedisError) {
+        guard !users.isEmpty else { return }
+        _ = try await redis.eval(users.map { call("touch", $0) })
+    }
+
+    private func call(_ action: RedisArgument, _ user: UserID, _ more: RedisArgument...) -> RedisScriptCall {
+        RedisScriptCall(
+            Self.places,
+            keys: [PresenceKeys.state(of: user)],
+            arguments: [action, RedisArgument(stateTTL.milliseconds)] + more
+        )
+    }
+
+    // MARK: An event's room
+
+    /// Puts a user into the event's room.
+    /// - Returns: how many different users are in it, on all instances.
+    package func arrive(_ user: UserID, in event: EventID) async throws(RedisError) -> Int {
+        try await inRoom("arrive", [user][...], event)
+    }
+
+    /// - Returns: how many different users remain. A user with another tab elsewhere counts again within ten seconds.
+    package func depart(_ user: UserID, from event: EventID) async throws(RedisError) -> Int {
+        try await inRoom("depart", [user][...], event)
+    }
+
+    package func occupancy(of event: EventID) async throws(RedisError) -> Int {
+        try await inRoom("count", [], event)
+    }
+
+    /// Says again that these users are here. Each instance does so for its own, every ten seconds.
+    package func stillHere(_ users: [UserID], in event: EventID) async throws(RedisError) {
+        for start in stride(from: 0, to: users.count, by: Self.batch) {
+            _ = try await inRoom("arrive", users[start..<min(start + Self.batch, users.count)], event)
+        }
+    }
+
+    private func inRoom(
+        _ action: RedisArgument,
+        _ users: ArraySlice<UserID>,
+        _ event: EventID
+    ) async throws(RedisError) -> Int {
+        let reply = try await redis.eval(
+            Self.room,
+            keys: [PresenceKeys.room(of: event)],
+            arguments: [action, RedisArgument(Self.roomTTL.milliseconds)] + users.map { RedisArgument($0.rawValue) }
+        )
+        return reply.int ?? 0
+    }
+}

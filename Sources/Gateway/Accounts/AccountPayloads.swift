@@ -1,0 +1,68 @@
+import Accounts
+import HoldfastCore
+import Sessions
+
+// What accounts and sign-ins look like on the wire. The contract spells these in snake case.
+
+struct RegisterRequest: Decodable {
+    let user_id: String
+    let password: String
+    let user_name: String
+    let email: String
+}
+
+struct LoginRequest: Decodable {
+    let user_id: String
+    let password: String
+}
+
+struct RefreshRequest: Decodable {
+    let refresh_token: String
+}
+
+struct UserPayload: Encodable {
+    let user_id: UserID
+    let user_name: String
+    let email: String
+    let role: Role
+
+    init(_ user: SessionUser) {
+        user_id = user.userID
+        user_name = user.name
+        email = user.email
+        role = user.role
+    }
+}
+
+struct SignInPayload: Encodable {
+    let user_id: UserID
+    let user_name: String
+    let email: String
+    let role: Role
+    let access_token: String
+    let token_type = "bearer"
+    let expires_in: Int
+    let refresh_token: String
+    let session_id: SessionHandle
+
+    init(_ signIn: SignIn, _ user: SessionUser) {
+        user_id = user.userID
+        user_name = user.name
+        email = user.email
+        role = user.role
+        access_token = signIn.accessToken
+        expires_in = signIn.expiresIn
+        refresh_token = signIn.refreshToken
+        session_id = signIn.sessionHandle
+    }
+}
+
+struct MessagePayload: Encodable {
+    let message: String
+}
+
+extension SessionUser {
+    package init(_ user: User) {
+        self.init(userID: user.userID, name: user.name, email: user.email, role: user.role, active: user.active)
+    }
+}

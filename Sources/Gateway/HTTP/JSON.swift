@@ -1,0 +1,91 @@
+import Foundation
+import HTTPTypes
+import HoldfastCore
+import Hummingbird
+import NIOCore
+import NIOFoundationCompat
+
+extension Response {
+    /// - Precondition: `body` encodes; every type that is passed here is one of ours and does.
+    static func json(_ body: some Encodable, status: HTTPResponse.Status = .ok) -> Response {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = .withoutEscapingSlashes
+        guard let bytes = try? encoder.encode(body) else {
+            preconditionFailure("\(type(of: body)) does not encode")
+        }
+        return .json(bytes: ByteBuffer(bytes: bytes), status: status)
+    }
+
+    static func json(bytes: ByteBuffer, status: HTTPResponse.Status = .ok) -> Response {
+        Response(
+            status: status,
+            headers: [.contentType: "application/json; charset=utf-8", .cacheControl: "no-store"],
+            body: .init(byteBuffer: bytes)
+        )
+    }
+}
+
+extension Request {
+    /// The largest body any JSON route takes: a selection of 500 seats with long names fits four times.
+    static let maxBody = 256 * 1024
+
+    /// Reads and decodes a JSON body.
+    ///
+    /// - Throws: ``Problem`` 415 for another media type or an encoded body, 413 over ``maxBody``, 400 for what is not
+    ///   JSON, 422 naming the field for JSON of another shape.
+    func json<Body: Decodable>(_ type: Body.Type = Body.self) async throws -> Body {
+        try Self.requireJSON(headers)
+        var request = self
+        let buffer = try await request.collectBody(upTo: Self.maxBody)
+        return try Self.decode(type, from: buffer)
+    }
+
+    /// As ``json(_:)``, but an absent body decodes like `{}`.
+    func jsonIfAny<Body: Decodable>(_ type: Body.Type = Body.self) async throws -> Body {
+        var request = self
+        let buffer = try await request.collectBody(upTo: Self.maxBody)
+        guard buffer.readableBytes > 0 else { return try Self.decode(type, from: ByteBuffer(string: "{}")) }
+        try Self.requireJSON(headers)
+        return try Self.decode(type, from: buffer)
+    }
+
+    private static func requireJSON(_ headers: HTTPFields) throws(Problem) {
+        if headers[.contentEncoding] != nil {
+            throw Problem(.unsupportedMediaType, "Send the body without Content-Encoding.")
+        }
+        let mediaType = headers[.contentType]?.split(separator: ";").first?.trimmingCharacters(in: .whitespaces)
+        guard mediaType?.lowercased() == "application/json" else {
+            throw Problem(.unsupportedMediaType, "Send the body with Content-Type: application/json.")
+        }
+    }
+
+    private static func decode<Body: Decodable>(_ type: Body.Type, from buffer: ByteBuffer) throws(Problem) -> Body {
+        do {
+            return try JSONDecoder().decode(type, from: buffer)
+        } catch {
+            throw Problem(decoding: error)
+        }
+    }
+}
+
+extension Problem {
+    /// Says which field of a JSON value is wrong, in words for a person.
+    init(decoding error: any Error) {
+        func name(_ path: [any CodingKey], _ key: (any CodingKey)? = nil) -> String {
+            let names = (path + (key.map { [$0] } ?? [])).map { $0.intValue.map { "[\($0)]" } ?? $0.stringValue }
+            return names.isEmpty ? "body" : names.joined(separator: ".")
+        }
+        switch error {
+        case DecodingError.keyNotFound(let key, let context):
+            self = .invalid(.init(name(context.codingPath, key), "is missing"))
+        case DecodingError.typeMismatch(_, let context):
+            self = .invalid(.init(name(context.codingPath), "has the wrong type"))
+        case DecodingError.valueNotFound(_, let context):
+            self = .invalid(.init(name(context.codingPath), "may not be null"))
+        case DecodingError.dataCorrupted(let context) where !context.codingPath.isEmpty:
+            self = .invalid(.init(name(context.codingPath), "is not valid"))
+        default:
+            self.init(.malformedRequest, "The body is not valid JSON.")
+        }
+    }
+}

@@ -1,0 +1,105 @@
+import Foundation
+import HTTPTypes
+import HoldfastCore
+import Hummingbird
+import Logging
+import NIOCore
+import NIOFoundationCompat
+import Postgres
+import Redis
+
+/// RFC 9457 on the wire.
+struct ProblemBody: Encodable {
+    let type = "about:blank"
+    let title: String
+    let status: Int
+    let detail: String
+    let code: String
+    let errors: [Problem.FieldError]?
+    let unavailable: [SeatID]?
+
+    init(_ problem: Problem) {
+        title = problem.code.title
+        status = problem.code.status
+        detail = problem.detail
+        code = problem.code.rawValue
+        errors = problem.errors.isEmpty ? nil : problem.errors
+        unavailable = problem.unavailable.isEmpty ? nil : problem.unavailable
+    }
+}
+
+extension Problem {
+    func response() -> Response {
+        var response = Response.json(ProblemBody(self), status: .init(code: code.status))
+        response.headers[.contentType] = "application/problem+json"
+        if let retryAfterSeconds { response.headers[.retryAfter] = String(retryAfterSeconds) }
+        if code.status == 401 { response.headers[.wwwAuthenticate] = "Bearer" }
+        return response
+    }
+
+    /// What a person is told of an error: a refusal as it is, a store that is away as 503, all else as 500.
+    ///
+    /// - Parameter logger: hears of everything that is our fault; the person does not.
+    init(describing error: any Error, logger: Logger) {
+        switch error {
+        case let problem as Problem:
+            self = problem
+        case let error as HTTPError:
+            self.init(httpStatus: error.status)
+        case let error as RedisError:
+            logger.warning("Redis failed a request", metadata: ["error": "\(error)"])
+            self = .storeAway
+        case let error as PostgresError:
+            self.init(postgres: error, logger: logger)
+        case is NIOTooManyBytesError:
+            self.init(.payloadTooLarge, "The body is larger than this route takes.")
+        case is CancellationError:
+            self = .storeAway
+        default:
+            logger.error("request failed", metadata: ["error.type": "\(type(of: error))", "error": "\(error)"])
+            self.init(.internalError, "The request failed on our side and was not carried out in part.")
+        }
+    }
+
+    private static let storeAway = Problem(
+        .unavailable,
+        "A part of the service does not answer right now. Please try again.",
+        retryAfterSeconds: 2
+    )
+
+    private init(postgres error: PostgresError, logger: Logger) {
+        if error.isRetryable || error.sqlState == nil {
+            logger.warning("PostgreSQL failed a request", metadata: ["error": "\(error)"])
+            self = .storeAway
+        } else {
+            logger.error("PostgreSQL refused a statement", metadata: ["error": "\(error)"])
+            self.init(.internalError, "The request failed on our side and was not carried out in part.")
+        }
+    }
+
+    private init(httpStatus status: HTTPResponse.Status) {
+        switch status.code {
+        case 404: self.init(.notFound, "There is nothing at this address.")
+        case 405: self.init(.methodNotAllowed, "This address does not take this method.")
+        case 413: self.init(.payloadTooLarge, "The body is larger than this route takes.")
+        case 415: self.init(.unsupportedMediaType, "Send application/json.")
+        case 400..<500: self.init(.malformedRequest, "The request cannot be read.")
+        default: self.init(.internalError, "The request failed on our side and was not carried out in part.")
+        }
+    }
+}
+
+/// The outermost middleware: whatever a route throws leaves as problem+json.
+struct ProblemMiddleware: RouterMiddleware {
+    func handle(
+        _ request: Request,
+        context: GatewayContext,
+        next: (Request, GatewayContext) async throws -> Response
+    ) async throws -> Response {
+        do {
+            return try await next(request, context)
+        } catch {
+            return Problem(describing: error, logger: context.logger).response()
+        }
+    }
+}

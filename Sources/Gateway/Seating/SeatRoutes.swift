@@ -1,0 +1,109 @@
+import Events
+import HTTPTypes
+import HoldfastCore
+import Hummingbird
+import Seating
+
+/// `/api/seats/*` and an event's seat map.
+struct SeatRoutes: Sendable {
+    let events: Events
+    let seating: Seating
+    let authenticator: Authenticator
+
+    func add(to router: Router<GatewayContext>) {
+        router.get("api/events/{eventId}/seats", use: snapshot)
+        router.get("api/events/{eventId}/layout", use: layout)
+        let group = router.group("api/seats")
+        group.post("lock", use: lock)
+        group.post("release", use: release)
+        group.post("extend", use: extend)
+        group.post("best-available", use: bestAvailable)
+    }
+
+    private func snapshot(_ request: Request, _ context: GatewayContext) async throws -> Response {
+        let event = try await events.existing(context.eventID())
+        let snapshot = try await seating.snapshot(of: event)
+        if request.uri.queryParameters["format"] == "compact" {
+            return .json(bytes: SeatMapJSON.compact(event, snapshot))
+        }
+        return .json(bytes: SeatMapJSON.full(event, try await events.layout(of: event), snapshot))
+    }
+
+    private func layout(_ request: Request, _ context: GatewayContext) async throws -> Response {
+        let event = try await events.existing(context.eventID())
+        let tag = "\"\(event.id)-\(event.layoutVersion)\""
+        let cacheable: HTTPFields = [.eTag: tag, .cacheControl: "public, max-age=0, must-revalidate"]
+        if request.headers[.ifNoneMatch] == tag { return Response(status: .notModified, headers: cacheable) }
+        var response = Response.json(bytes: try SeatMapJSON.layout(event, try await events.layout(of: event)))
+        for field in cacheable { response.headers[field.name] = field.value }
+        // A layout never changes under its version, so an address that names the version is good for ever.
+        if request.uri.queryParameters["version"].map(String.init) == String(event.layoutVersion) {
+            response.headers[.cacheControl] = "public, max-age=31536000, immutable"
+        }
+        return response
+    }
+
+    private func lock(_ request: Request, _ context: GatewayContext) async throws -> Response {
+        struct Body: Decodable {
+            let eventId: EventID
+            let seatIds: [SeatID]
+        }
+        let signedIn = try await authenticator.signedIn(request)
+        let body = try await request.json(Body.self)
+        guard !body.seatIds.isEmpty else { throw Problem.invalid(.init("seatIds", "must name at least one seat")) }
+        let event = try await events.existing(body.eventId)
+        let outcome = try await seating.lock(body.seatIds, by: signedIn.userID, in: event)
+        return .json(SelectionPayload(try outcome.selectionOrProblem(), asked: body.seatIds))
+    }
+
+    private func release(_ request: Request, _ context: GatewayContext) async throws -> Response {
+        struct Body: Decodable {
+            let eventId: EventID
+            let seatIds: [SeatID]?
+        }
+        let signedIn = try await authenticator.signedIn(request)
+        let body = try await request.json(Body.self)
+        let event = try await events.existing(body.eventId)
+        let selection = try await seating.release(body.seatIds, by: signedIn.userID, in: event)
+        return .json(SelectionPayload(selection))
+    }
+
+    private func extend(_ request: Request, _ context: GatewayContext) async throws -> Response {
+        struct Body: Decodable { let eventId: EventID }
+        let signedIn = try await authenticator.signedIn(request)
+        let event = try await events.existing(try await request.json(Body.self).eventId)
+        do {
+            return .json(SelectionPayload(try await seating.extend(by: signedIn.userID, in: event).granted()))
+        } catch let refusal as SelectionRefusal {
+            throw refusal.problem
+        }
+    }
+
+    private func bestAvailable(_ request: Request, _ context: GatewayContext) async throws -> Response {
+        let signedIn = try await authenticator.signedIn(request)
+        let body = try await request.json(BestAvailableRequest.self)
+        let event = try await events.existing(body.eventId)
+        let outcome = try await seating.bestAvailable(
+            quantity: body.quantity,
+            section: body.section,
+            maxPrice: body.maxPrice,
+            by: signedIn.userID,
+            in: event
+        )
+        return .json(SelectionPayload(try outcome.selectionOrProblem()))
+    }
+}
+
+/// The same over HTTP and over Socket.IO.
+struct BestAvailableRequest: Decodable, Sendable {
+    let eventId: EventID
+    let quantity: Int
+    let section: String?
+    let maxPrice: Int64?
+}
+
+extension SelectionOutcome {
+    fileprivate func selectionOrProblem() throws(Problem) -> Selection {
+        do { return try granted() } catch { throw error.problem }
+    }
+}
