@@ -11,8 +11,6 @@ struct EventRoutes: Sendable {
     let seating: Seating
     let orders: Orders
     let authenticator: Authenticator
-    /// Tells the event's room, on every instance.
-    let announceStatus: @Sendable (Event) -> Void
 
     func add(to router: Router<GatewayContext>) {
         let open = router.group("api/events")
@@ -49,7 +47,6 @@ struct EventRoutes: Sendable {
     ) async throws -> Response {
         _ = try await authenticator.administrator(request)
         guard let event = try await events.setStatus(context.eventID(), status) else { throw Problem.noSuchEvent }
-        announceStatus(event)
         return .json(EventPayload(event))
     }
 

@@ -12,7 +12,7 @@ import Synchronization
 /// Carries the messages of an event's seats from Redis to this instance's sockets in the room `seats:ID`.
 ///
 /// The scripts publish the bytes of the wire; they are framed once and shared by every socket. The instance subscribes
-/// to an event while somebody here is in its seat room.
+/// to an event while somebody here is in its room or its seat room.
 final class SeatRelay: Sendable {
     private struct Watched {
         var sequence = SeatSequence()
@@ -25,6 +25,7 @@ final class SeatRelay: Sendable {
     private let events: Events
     private let namespace: Namespace
     private let sockets: LocalSockets
+    private let onMoved: @Sendable (EventID) -> Void
     private let logger: Logger
     private let watched = Mutex<[EventID: Watched]>([:])
 
@@ -34,13 +35,15 @@ final class SeatRelay: Sendable {
         events: Events,
         namespace: Namespace,
         sockets: LocalSockets,
-        logger: Logger
+        logger: Logger,
+        onMoved: @escaping @Sendable (EventID) -> Void
     ) {
         self.subscriber = subscriber
         self.seating = seating
         self.events = events
         self.namespace = namespace
         self.sockets = sockets
+        self.onMoved = onMoved
         self.logger = logger
         subscriber.onReconnect { [weak self] in self?.resubscribed() }
     }
@@ -111,6 +114,7 @@ final class SeatRelay: Sendable {
         case .none:
             break
         case .relay(let messages):
+            onMoved(event)
             for message in messages {
                 namespace.to(room(event)).local.emit("seat-\(message.kind.rawValue)", raw: message.payload)
             }

@@ -2,12 +2,14 @@ import Events
 import HTTPTypes
 import HoldfastCore
 import Hummingbird
+import Presence
 import Seating
 
 /// `/api/seats/*` and an event's seat map.
 struct SeatRoutes: Sendable {
     let events: Events
     let seating: Seating
+    let presence: Presence
     let authenticator: Authenticator
 
     func add(to router: Router<GatewayContext>) {
@@ -53,7 +55,10 @@ struct SeatRoutes: Sendable {
         guard !body.seatIds.isEmpty else { throw Problem.invalid(.init("seatIds", "must name at least one seat")) }
         let event = try await events.existing(body.eventId)
         let outcome = try await seating.lock(body.seatIds, by: signedIn.userID, in: event)
-        return .json(SelectionPayload(try outcome.selectionOrProblem(), asked: body.seatIds))
+        let selection = try outcome.selectionOrProblem()
+        // A socket that connects later finds these seats again.
+        try await presence.enter(.seats, of: event.id, user: signedIn.userID)
+        return .json(SelectionPayload(selection, asked: body.seatIds))
     }
 
     private func release(_ request: Request, _ context: GatewayContext) async throws -> Response {

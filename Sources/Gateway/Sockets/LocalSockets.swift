@@ -59,16 +59,17 @@ final class LocalSockets: Sendable {
         users.withLock { $0[user, default: [:]][socket.id] = Member(socket: socket) }
     }
 
-    /// - Returns: the places that no other socket of the user on this instance is in.
-    func remove(_ socket: Socket) -> Set<Whereabouts> {
+    /// - Returns: all places the socket was in, and of those the ones no other socket of the user here is in.
+    func remove(_ socket: Socket) -> (all: Set<Whereabouts>, last: Set<Whereabouts>) {
         let user = socket.identity.user
         return users.withLock { users in
-            guard let member = users[user]?.removeValue(forKey: socket.id) else { return [] }
+            guard let member = users[user]?.removeValue(forKey: socket.id) else { return ([], []) }
             guard let others = users[user], !others.isEmpty else {
                 users[user] = nil
-                return member.whereabouts
+                return (member.whereabouts, member.whereabouts)
             }
-            return others.values.reduce(member.whereabouts) { $0.subtracting($1.whereabouts) }
+            let last = others.values.reduce(member.whereabouts) { $0.subtracting($1.whereabouts) }
+            return (member.whereabouts, last)
         }
     }
 
@@ -80,25 +81,19 @@ final class LocalSockets: Sendable {
         }
     }
 
-    /// - Returns: whether the socket was there, and whether no other socket of the user here still is.
-    func leave(_ whereabouts: Whereabouts, _ socket: Socket) -> (wasThere: Bool, isLast: Bool) {
+    /// - Returns: whether the socket was there.
+    func leave(_ whereabouts: Whereabouts, _ socket: Socket) -> Bool {
         let user = socket.identity.user
-        return users.withLock { users in
-            guard users[user]?[socket.id]?.whereabouts.remove(whereabouts) != nil else { return (false, false) }
-            let remains = users[user]?.values.contains { $0.whereabouts.contains(whereabouts) } ?? false
-            return (true, !remains)
-        }
+        return users.withLock { $0[user]?[socket.id]?.whereabouts.remove(whereabouts) != nil }
+    }
+
+    /// Whether any socket of the user on this instance is in the place.
+    func has(_ user: UserID, in whereabouts: Whereabouts) -> Bool {
+        users.withLock { $0[user]?.values.contains { $0.whereabouts.contains(whereabouts) } ?? false }
     }
 
     func sockets(of user: UserID) -> [Socket] {
         users.withLock { $0[user]?.values.map(\.socket) ?? [] }
-    }
-
-    /// The user's sockets that are in the place.
-    func sockets(of user: UserID, in whereabouts: Whereabouts) -> [Socket] {
-        users.withLock { users in
-            users[user]?.values.filter { $0.whereabouts.contains(whereabouts) }.map(\.socket) ?? []
-        }
     }
 
     var all: [Socket] { users.withLock { $0.values.flatMap { $0.values.map(\.socket) } } }

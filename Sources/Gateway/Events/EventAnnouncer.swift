@@ -1,0 +1,78 @@
+import Events
+import HoldfastCore
+import Logging
+import Seating
+import ServiceLifecycle
+import SocketIO
+import Synchronization
+
+/// Tells this instance's members of an event's room how many seats are left, and when the sale opens, pauses, closes.
+///
+/// Every instance looks for itself: whoever changed the status (the box office, a command, the clock), nobody has to
+/// tell it. `ticket-updated` goes out at most twice a second, and only after a seat moved.
+final class EventAnnouncer: Service {
+    private let events: Events
+    private let seating: Seating
+    private let namespace: Namespace
+    private let sockets: LocalSockets
+    private let logger: Logger
+    /// Events whose seats moved since the last look; at most as many as are watched here.
+    private let moved = Mutex<Set<EventID>>([])
+
+    private static let period = Duration.milliseconds(500)
+
+    init(events: Events, seating: Seating, namespace: Namespace, sockets: LocalSockets, logger: Logger) {
+        self.events = events
+        self.seating = seating
+        self.namespace = namespace
+        self.sockets = sockets
+        self.logger = logger
+    }
+
+    func seatsMoved(in event: EventID) { _ = moved.withLock { $0.insert(event) } }
+
+    func run() async throws {
+        var known: [EventID: EventStatus] = [:]
+        try await cancelWhenGracefulShutdown {
+            while !Task.isCancelled {
+                try await Task.sleep(for: Self.period)
+                let here = self.eventsHere()
+                known = known.filter { here.contains($0.key) }
+                for id in here { await self.look(at: id, &known[id]) }
+            }
+        }
+    }
+
+    private func eventsHere() -> [EventID] {
+        namespace.localRooms().compactMap { room in
+            room.hasPrefix("event:") ? EventID(String(room.dropFirst("event:".count))) : nil
+        }
+    }
+
+    private func look(at id: EventID, _ known: inout EventStatus?) async {
+        do {
+            guard let event = try await events.event(id) else { return }
+            let room = namespace.to(Whereabouts(place: .event, event: id).room).local
+            if let before = known, before != event.status {
+                room.emit("event-status-changed", StatusPayload(eventId: id, status: event.status))
+            }
+            known = event.status
+            if moved.withLock({ $0.remove(id) }) != nil {
+                let available = try await seating.availability(of: event)
+                room.emit("ticket-updated", TicketsPayload(eventId: id, available: available))
+            }
+        } catch {
+            logger.debug("event not looked at", metadata: ["event.id": "\(id)", "error": "\(error)"])
+        }
+    }
+}
+
+private struct StatusPayload: Encodable, Sendable {
+    let eventId: EventID
+    let status: EventStatus
+}
+
+private struct TicketsPayload: Encodable, Sendable {
+    let eventId: EventID
+    let available: [String: Int]
+}

@@ -1,0 +1,284 @@
+package import Accounts
+import EngineIO
+import EngineIOServer
+package import Events
+import HTTPTypes
+import HoldfastCore
+import Hummingbird
+import HummingbirdCore
+package import Logging
+package import NIOCore
+package import Orders
+package import Postgres
+import Presence
+package import Redis
+package import Seating
+package import ServiceLifecycle
+package import Sessions
+import SocketIO
+import SocketIORedis
+package import WaitingRoom
+
+/// The slices with their stores, built once per process. Commands use what they need of it; ``Gateway`` uses all.
+package struct Slices: Sendable {
+    package let postgres: PostgresClient
+    package let redis: RedisClient
+    package let accounts: Accounts
+    package let sessions: Sessions
+    package let events: Events
+    package let waitingRoom: WaitingRoom
+    package let seating: Seating
+    package let orders: Orders
+
+    package init(settings: Settings, eventLoopGroup: any EventLoopGroup, logger: Logger) throws {
+        postgres = PostgresClient(configuration: try PostgresConfiguration(url: settings.databaseURL), logger: logger)
+        redis = RedisClient(
+            configuration: try RedisConfiguration(url: settings.redisURL),
+            eventLoopGroup: eventLoopGroup,
+            logger: logger
+        )
+        let accounts = Accounts(postgres: postgres, passwords: PasswordHasher(), logger: logger)
+        self.accounts = accounts
+        var configuration = SessionConfiguration(secrets: try SecretRing(settings.secrets))
+        configuration.sessionTTL = settings.sessionTTL
+        configuration.refreshThreshold = settings.sessionRefreshThreshold
+        configuration.accessTokenTTL = settings.accessTokenTTL
+        configuration.refreshTokenTTL = settings.refreshTokenTTL
+        configuration.maxSessionsPerUser = settings.maxSessionsPerUser
+        configuration.duplicateLogin = settings.duplicateLogin
+        sessions = Sessions(redis: redis, postgres: postgres, configuration: configuration, logger: logger) { id in
+            try await accounts.user(id).map { SessionUser($0) }
+        }
+        events = Events(postgres: postgres)
+        waitingRoom = WaitingRoom(redis: redis, postgres: postgres, events: events, logger: logger)
+        seating = Seating(
+            redis: redis,
+            postgres: postgres,
+            events: events,
+            passesKey: WaitingRoom.passesKey,
+            logger: logger
+        )
+        orders = Orders(
+            postgres: postgres,
+            seating: seating,
+            events: events,
+            payments: SandboxPayments(),
+            webhookSecret: settings.paymentWebhookSecret,
+            logger: logger
+        )
+    }
+}
+
+/// One instance of the service: HTTP and Socket.IO at the edge, the slices behind it, and the work in the background.
+package struct Gateway: Sendable {
+    /// In the order in which they depend on each other; shutdown runs backwards.
+    package let services: [any Service]
+
+    /// - Parameter webRoot: the folder of the static client.
+    package init(
+        settings: Settings,
+        slices: Slices,
+        webRoot: String,
+        eventLoopGroup: any EventLoopGroup,
+        logger: Logger,
+        onServing: @escaping @Sendable (_ port: Int) -> Void
+    ) async throws {
+        let subscriber = RedisSubscriber(
+            configuration: try RedisConfiguration(url: settings.redisURL),
+            eventLoopGroup: eventLoopGroup,
+            logger: logger
+        )
+        let passes = try await EntryPassSigner(secrets: settings.secrets.split(separator: ",").map(String.init))
+        let origins = OriginPolicy(allowed: settings.corsOrigins)
+        let drain = DrainState()
+        let presence = Presence(redis: slices.redis, stateTTL: settings.stateTTL)
+
+        // Socket.IO and what carries messages to its sockets.
+        let io = SocketIOServer(
+            configuration: SocketIOConfiguration(),
+            eventLoopGroup: eventLoopGroup,
+            logger: logger
+        )
+        let adapter = RedisAdapter(client: slices.redis, subscriber: subscriber, prefix: "hf:sio", logger: logger)
+        io.attach(adapter)
+        let namespace = io.of("/")
+        let sockets = LocalSockets()
+        let announcer = EventAnnouncer(
+            events: slices.events,
+            seating: slices.seating,
+            namespace: namespace,
+            sockets: sockets,
+            logger: logger
+        )
+        let relay = SeatRelay(
+            subscriber: subscriber,
+            seating: slices.seating,
+            events: slices.events,
+            namespace: namespace,
+            sockets: sockets,
+            logger: logger,
+            onMoved: { announcer.seatsMoved(in: $0) }
+        )
+        let notices = QueueNotices(sockets: sockets, passes: passes, logger: logger)
+        let feed = QueueFeed(
+            waitingRoom: slices.waitingRoom,
+            events: slices.events,
+            subscriber: subscriber,
+            onNotices: { await notices.deliver($1, of: $0) }
+        )
+        let rooms = RoomInfoAnnouncer(
+            presence: presence,
+            redis: slices.redis,
+            namespace: namespace,
+            sockets: sockets,
+            logger: logger
+        )
+        let sessionGuard = SessionGuard(
+            sockets: sockets,
+            sessions: slices.sessions,
+            presence: presence,
+            refreshThreshold: settings.sessionRefreshThreshold,
+            logger: logger
+        )
+        SocketGateway(
+            namespace: namespace,
+            sockets: sockets,
+            sessions: slices.sessions,
+            events: slices.events,
+            waitingRoom: slices.waitingRoom,
+            seating: slices.seating,
+            presence: presence,
+            feed: feed,
+            relay: relay,
+            rooms: rooms,
+            sessionGuard: sessionGuard,
+            standings: StandingWriter(passes: passes),
+            logger: logger
+        ).install()
+
+        let engine = Self.engine(io, namespace, settings, origins, drain, eventLoopGroup, logger)
+        let router = Self.router(settings, slices, presence, passes, origins, drain, webRoot)
+        let application = Application(
+            router: router,
+            server: .engineIO([engine]),
+            configuration: .init(address: .hostname(settings.host, port: settings.port), backlog: 4_096),
+            onServerRunning: { channel in onServing(channel.localAddress?.port ?? settings.port) },
+            eventLoopGroupProvider: .shared(eventLoopGroup),
+            logger: logger
+        )
+        services = [
+            slices.postgres,
+            slices.redis,
+            subscriber,
+            adapter,
+            SessionWatcher(
+                subscriber: subscriber,
+                logger: logger,
+                onEnded: { sessionGuard.ended($0) },
+                onGap: { sessionGuard.checkAllSoon() }
+            ),
+            QueueLeader(
+                waitingRoom: slices.waitingRoom,
+                lease: RedisLease(redis: slices.redis, key: WaitingRoomKeys.leaderLease, logger: logger)
+            ),
+            HoldSweeper(seating: slices.seating, redis: slices.redis, postgres: slices.postgres, logger: logger),
+            OrderSweeper(orders: slices.orders, redis: slices.redis, logger: logger),
+            feed,
+            rooms,
+            announcer,
+            sessionGuard,
+            application,
+            Drain(state: drain, sockets: sockets, logger: logger),
+        ]
+    }
+
+    private static func engine(
+        _ io: SocketIOServer,
+        _ namespace: Namespace,
+        _ settings: Settings,
+        _ origins: OriginPolicy,
+        _ drain: DrainState,
+        _ eventLoopGroup: any EventLoopGroup,
+        _ logger: Logger
+    ) -> EngineServer {
+        let addresses = AddressLimit(most: settings.maxConnectionsPerAddress)
+        namespace.onConnection(inline: { addresses.connected($0.handshake.remoteAddress) })
+        namespace.onDisconnect(inline: { socket, _ in addresses.disconnected(socket.handshake.remoteAddress) })
+        var configuration = EngineConfiguration()
+        configuration.allowRequest = { request in
+            if let origin = request.header("Origin"), !origins.allows(origin, host: request.header("Host")) {
+                return EngineRefusal(status: 403, message: "Origin not allowed")
+            }
+            if drain.isDraining || addresses.isFull(request.remoteAddress) {
+                return EngineRefusal(status: 503, message: "Try again", retryAfterSeconds: Int.random(in: 1...5))
+            }
+            return nil
+        }
+        return EngineServer(
+            path: "/socket.io/",
+            configuration: configuration,
+            application: io,
+            eventLoopGroup: eventLoopGroup,
+            logger: logger
+        )
+    }
+
+    private static func router(
+        _ settings: Settings,
+        _ slices: Slices,
+        _ presence: Presence,
+        _ passes: EntryPassSigner,
+        _ origins: OriginPolicy,
+        _ drain: DrainState,
+        _ webRoot: String
+    ) -> Router<GatewayContext> {
+        let router = Router(context: GatewayContext.self)
+        router.add(middleware: SecurityHeadersMiddleware())
+        router.add(middleware: OriginMiddleware(policy: origins))
+        router.add(middleware: ProblemMiddleware())
+        router.add(
+            middleware: FileMiddleware(
+                webRoot,
+                cacheControl: .init([(.any, [.noCache])]),
+                searchForIndexHtml: true
+            )
+        )
+        let authenticator = Authenticator(sessions: slices.sessions, origins: origins)
+        AccountRoutes(
+            accounts: slices.accounts,
+            sessions: slices.sessions,
+            throttle: LoginThrottle(redis: slices.redis),
+            audit: AuditLog(postgres: slices.postgres),
+            authenticator: authenticator,
+            registrationSignsIn: settings.duplicateLogin != .reject
+        ).add(to: router)
+        SessionRoutes(sessions: slices.sessions, authenticator: authenticator).add(to: router)
+        EventRoutes(
+            events: slices.events,
+            seating: slices.seating,
+            orders: slices.orders,
+            authenticator: authenticator
+        ).add(to: router)
+        QueueRoutes(
+            events: slices.events,
+            waitingRoom: slices.waitingRoom,
+            presence: presence,
+            standings: StandingWriter(passes: passes),
+            authenticator: authenticator
+        ).add(to: router)
+        SeatRoutes(
+            events: slices.events,
+            seating: slices.seating,
+            presence: presence,
+            authenticator: authenticator
+        ).add(to: router)
+        OrderRoutes(events: slices.events, orders: slices.orders, authenticator: authenticator).add(to: router)
+        HealthRoutes(
+            postgres: slices.postgres,
+            redis: slices.redis,
+            drain: drain,
+            instance: settings.instance
+        ).add(to: router)
+        return router
+    }
+}

@@ -1,0 +1,86 @@
+import HoldfastCore
+import Presence
+import Seating
+import SocketIO
+import WaitingRoom
+
+// The seat map over a socket: look, choose, extend, catch up.
+
+extension SocketGateway {
+    private struct SelectionChange: Decodable, Sendable {
+        let eventId: EventID
+        let seats: [SeatID]
+    }
+    private struct SyncRequest: Decodable, Sendable {
+        let eventId: EventID
+        let seq: Int64
+    }
+    private struct SyncPayload: Encodable, Sendable {
+        struct Change: Encodable, Sendable {
+            let seq: Int64
+            let type: String
+            let seatIds: [SeatID]
+        }
+
+        let ok = true
+        let seq: Int64?
+        let changes: [Change]?
+        let reset: Bool?
+    }
+
+    func addSeatEvents() {
+        answer("join-seat-selection", EventReference.self) { socket, payload in
+            let user = socket.identity.user
+            let event = try await events.existing(payload.eventId)
+            guard try await waitingRoom.standing(of: user, in: event).mayEnter else {
+                throw Problem(.notAdmitted, "Your turn has not come: join the queue and wait to be let in.")
+            }
+            try await enter(Whereabouts(place: .seats, event: event.id), socket)
+            try await presence.enter(.seats, of: event.id, user: user)
+            // Read after the subscription, so that no message falls between this answer and the first one.
+            return SelectionPayload(try await seating.selection(of: user, in: event))
+        }
+        answer("leave-seat-selection", EventReference.self) { socket, payload in
+            let user = socket.identity.user
+            let event = try await events.existing(payload.eventId)
+            let whereabouts = Whereabouts(place: .seats, event: event.id)
+            await leave(whereabouts, socket)
+            if !sockets.has(user, in: whereabouts) {
+                try await presence.leave(.seats, of: event.id, user: user)
+            }
+            return OkPayload()
+        }
+        answer("seat-selection-changed", SelectionChange.self) { socket, payload in
+            let event = try await events.existing(payload.eventId)
+            let outcome = try await seating.select(payload.seats, by: socket.identity.user, in: event)
+            return SelectionPayload(try outcome.granted())
+        }
+        answer("best-available", BestAvailableRequest.self) { socket, payload in
+            let event = try await events.existing(payload.eventId)
+            let outcome = try await seating.bestAvailable(
+                quantity: payload.quantity,
+                section: payload.section,
+                maxPrice: payload.maxPrice,
+                by: socket.identity.user,
+                in: event
+            )
+            return SelectionPayload(try outcome.granted())
+        }
+        answer("hold-extend", EventReference.self) { socket, payload in
+            let event = try await events.existing(payload.eventId)
+            return SelectionPayload(try await seating.extend(by: socket.identity.user, in: event).granted())
+        }
+        answer("sync", SyncRequest.self) { socket, payload in
+            let event = try await events.existing(payload.eventId)
+            switch try await seating.changes(in: event, since: payload.seq) {
+            case .reset:
+                return SyncPayload(seq: nil, changes: nil, reset: true)
+            case .changes(let seq, let changes):
+                let list = changes.map {
+                    SyncPayload.Change(seq: $0.seq, type: $0.kind.rawValue, seatIds: $0.seatIDs)
+                }
+                return SyncPayload(seq: seq, changes: list, reset: nil)
+            }
+        }
+    }
+}

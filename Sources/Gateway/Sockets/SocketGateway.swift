@@ -1,0 +1,158 @@
+import Events
+import HoldfastCore
+import Logging
+import Presence
+import Seating
+import Sessions
+import SocketIO
+import WaitingRoom
+
+/// Everything that a person does over Socket.IO: who they are, where they are, and the events of the contract.
+struct SocketGateway: Sendable {
+    let namespace: Namespace
+    let sockets: LocalSockets
+    let sessions: Sessions
+    let events: Events
+    let waitingRoom: WaitingRoom
+    let seating: Seating
+    let presence: Presence
+    let feed: QueueFeed
+    let relay: SeatRelay
+    let rooms: RoomInfoAnnouncer
+    let sessionGuard: SessionGuard
+    let standings: StandingWriter
+    let logger: Logger
+
+    func install() {
+        namespace.use { socket in try await authenticate(socket) }
+        namespace.onConnection { socket in
+            sockets.add(socket)
+            await restore(socket)
+        }
+        namespace.onDisconnect { socket, _ in await disconnected(socket) }
+        namespace.onUnknownEvent { socket, event in
+            // A client that asked to be answered would otherwise wait for ever.
+            guard event.wantsAck else { return }
+            socket.refuse(event, Problem(.unknownEvent, "The service has no such event."), logger: logger)
+        }
+        addRoomEvents()
+        addQueueEvents()
+        addSeatEvents()
+        answer("authenticate", AuthenticatePayload.self) { try await reauthenticate($0, $1) }
+        namespace.answer("latency", EmptyPayload.self, logger: logger) { _, _ in OkPayload() }
+    }
+
+    /// Registers a handler of something the person does; it keeps their session and their state alive.
+    func answer<Payload: Decodable & Sendable, Answer: Encodable & Sendable>(
+        _ event: String,
+        _ type: Payload.Type,
+        with body: @escaping @Sendable (Socket, Payload) async throws -> Answer
+    ) {
+        namespace.answer(event, type, logger: logger) { socket, payload in
+            sessionGuard.noteActivity(socket)
+            return try await body(socket, payload)
+        }
+    }
+
+    // MARK: Places
+
+    /// Puts the socket into a place: its room, this instance's tables, and the messages that go there.
+    func enter(_ whereabouts: Whereabouts, _ socket: Socket) async throws {
+        guard sockets.enter(whereabouts, socket) else { return }
+        switch whereabouts.place {
+        case .event, .seats:
+            do {
+                try await relay.retain(whereabouts.event)
+            } catch {
+                _ = sockets.leave(whereabouts, socket)
+                throw error
+            }
+        case .queue:
+            feed.watch(socket.identity.user, in: whereabouts.event)
+        }
+        await socket.join(whereabouts.room)
+    }
+
+    func leave(_ whereabouts: Whereabouts, _ socket: Socket) async {
+        guard sockets.leave(whereabouts, socket) else { return }
+        await socket.leave(whereabouts.room)
+        await left(whereabouts, socket.identity.user)
+    }
+
+    private func left(_ whereabouts: Whereabouts, _ user: UserID) async {
+        switch whereabouts.place {
+        case .event, .seats: await relay.release(whereabouts.event)
+        case .queue: feed.unwatch(user, in: whereabouts.event)
+        }
+    }
+
+    private func disconnected(_ socket: Socket) async {
+        let user = socket.identity.user
+        let farewell = sockets.remove(socket)
+        for whereabouts in farewell.all { await left(whereabouts, user) }
+        for whereabouts in farewell.last where whereabouts.place == .event {
+            do {
+                _ = try await presence.depart(user, from: whereabouts.event)
+            } catch {
+                // The room forgets them by itself; see Presence.roomTTL.
+                logger.debug("departure not noted", metadata: ["error": "\(error)"])
+            }
+            rooms.mark(whereabouts.event)
+        }
+    }
+
+    // MARK: Who it is
+
+    private func authenticate(_ socket: Socket) async throws {
+        struct Auth: Decodable { let token: String? }
+        let auth = try? socket.handshake.auth.decode(Auth.self)
+        guard let token = auth?.token, !token.isEmpty else {
+            throw refusal("Authentication required", .authenticationRequired)
+        }
+        let check: SessionCheck
+        do {
+            check = try await sessions.authenticate(token)
+        } catch {
+            logger.warning("handshake not checked", metadata: ["error": "\(error)"])
+            throw refusal("Service unavailable", .unavailable)
+        }
+        switch check {
+        case .valid(let signedIn): socket.data = SocketIdentity(signedIn)
+        case .invalidToken: throw refusal("Invalid authentication token", .invalidToken)
+        case .sessionExpired: throw refusal("Session expired", .sessionExpired)
+        case .disabled: throw refusal("Invalid authentication token", .accountDisabled)
+        }
+    }
+
+    private struct RefusalData: Encodable { let code: String }
+
+    private func refusal(_ message: String, _ code: ProblemCode) -> ConnectError {
+        ConnectError(message: message, data: RefusalData(code: code.rawValue))
+    }
+
+    private func reauthenticate(_ socket: Socket, _ payload: AuthenticatePayload) async throws -> OkPayload {
+        switch try await sessions.authenticate(payload.token) {
+        case .valid(let signedIn) where signedIn.userID == socket.identity.user:
+            socket.data = SocketIdentity(signedIn)
+            return OkPayload()
+        case .valid:
+            throw Problem(.forbidden, "The token belongs to another user.")
+        case .invalidToken:
+            throw Problem(.invalidToken, "The access token is not valid.")
+        case .sessionExpired:
+            throw Problem(.sessionExpired, "The session has ended. Sign in again.")
+        case .disabled:
+            throw Problem(.accountDisabled, "The account is disabled.")
+        }
+    }
+}
+
+struct EmptyPayload: Decodable, Sendable {}
+
+struct AuthenticatePayload: Decodable, Sendable {
+    let token: String
+}
+
+struct EventReference: Decodable, Sendable {
+    let eventId: EventID
+}

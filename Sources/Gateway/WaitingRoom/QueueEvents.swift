@@ -1,0 +1,29 @@
+import HoldfastCore
+import Presence
+import SocketIO
+import WaitingRoom
+
+// `join-queue`, `leave-queue`: the waiting room over a socket.
+
+extension SocketGateway {
+    func addQueueEvents() {
+        answer("join-queue", EventReference.self) { socket, payload in
+            let user = socket.identity.user
+            let event = try await events.existing(payload.eventId)
+            let standing = try await waitingRoom.join(user, event)
+            if standing.isInQueue {
+                try await enter(Whereabouts(place: .queue, event: event.id), socket)
+                try await presence.enter(.queue, of: event.id, user: user)
+            }
+            return try await standings.payload(standing, of: user, in: event.id)
+        }
+        answer("leave-queue", EventReference.self) { socket, payload in
+            let user = socket.identity.user
+            let event = try await events.existing(payload.eventId)
+            try await waitingRoom.leave(user, event)
+            for own in sockets.sockets(of: user) { await leave(Whereabouts(place: .queue, event: event.id), own) }
+            try await presence.leave(.queue, of: event.id, user: user)
+            return try await standings.payload(.none, of: user, in: event.id)
+        }
+    }
+}

@@ -1,0 +1,77 @@
+import HoldfastCore
+import Logging
+import SocketIO
+import WaitingRoom
+
+/// Tells people what became of their place in the queue: each only their own.
+struct QueueNotices: Sendable {
+    let sockets: LocalSockets
+    let passes: EntryPassSigner
+    let logger: Logger
+
+    private struct Position: Encodable, Sendable {
+        let eventId: EventID
+        let position: Int?
+        let ahead: Int?
+        let totalWaiting: Int
+        let queueSize: Int
+        let etaSeconds: Int?
+    }
+    private struct Allowed: Encodable, Sendable {
+        let eventId: EventID
+        let entryToken: String
+        let expiresAt: ServerTime
+        let message = "It is your turn. Choose your seats."
+    }
+    private struct Ended: Encodable, Sendable {
+        let eventId: EventID
+        let message: String
+    }
+
+    func deliver(_ notices: [QueueNotice], of event: EventID) async {
+        for notice in notices {
+            switch notice {
+            case .position(let user, let position, let ahead, let total, let eta):
+                emit(user, "queue-updated", position(event, position, ahead, total, eta))
+            case .lobby(let user, let total):
+                emit(user, "queue-updated", position(event, nil, nil, total, nil))
+            case .admitted(let user, let expiresAt):
+                await allow(user, event, expiresAt)
+            case .expired(let user):
+                emit(user, "queue-entry-expired", Ended(eventId: event, message: "Your time to choose seats is over."))
+            case .cleared(let user):
+                emit(user, "queue-cleared", Ended(eventId: event, message: "The box office cleared the queue."))
+            case .removed:
+                break
+            }
+        }
+    }
+
+    private func position(_ event: EventID, _ position: Int?, _ ahead: Int?, _ total: Int, _ eta: Int?) -> Position {
+        Position(
+            eventId: event,
+            position: position,
+            ahead: ahead,
+            totalWaiting: total,
+            queueSize: total,
+            etaSeconds: eta
+        )
+    }
+
+    private func allow(_ user: UserID, _ event: EventID, _ expiresAt: ServerTime) async {
+        let listeners = sockets.sockets(of: user)
+        guard !listeners.isEmpty else { return }
+        do {
+            let token = try await passes.sign(user: user, event: event, issuedAt: .now, expiresAt: expiresAt)
+            let payload = Allowed(eventId: event, entryToken: token, expiresAt: expiresAt)
+            for socket in listeners { socket.emit("queue-entry-allowed", payload) }
+        } catch {
+            // The admission stands; asking for the standing signs the pass again.
+            logger.error("entry pass not signed", metadata: ["event.id": "\(event)", "error": "\(error)"])
+        }
+    }
+
+    private func emit(_ user: UserID, _ name: String, _ payload: some Encodable & Sendable) {
+        for socket in sockets.sockets(of: user) { socket.emit(name, payload) }
+    }
+}

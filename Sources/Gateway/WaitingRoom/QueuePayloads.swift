@@ -1,0 +1,92 @@
+import Events
+import HoldfastCore
+import WaitingRoom
+
+/// A person's standing in a queue, as `/api/queue/*` and `join-queue` answer it.
+struct StandingPayload: Encodable, Sendable {
+    let ok = true
+    let eventId: EventID
+    let status: String
+    let position: Int?
+    let ahead: Int?
+    let totalWaiting: Int?
+    let etaSeconds: Int?
+    let entryToken: String?
+    let expiresAt: ServerTime?
+}
+
+/// Puts standings into words and adds the entry pass of who is let in.
+struct StandingWriter: Sendable {
+    let passes: EntryPassSigner
+
+    func payload(_ standing: QueueStanding, of user: UserID, in event: EventID) async throws -> StandingPayload {
+        switch standing {
+        case .none: plain(event, "none")
+        case .closed: plain(event, "closed")
+        // Without a waiting room everybody is in; there is no pass because nobody asks for one.
+        case .disabled: plain(event, "admitted")
+        case .lobby(let total): plain(event, "lobby", total: total)
+        case .waiting(let position, let ahead, let total, let eta):
+            plain(event, "waiting", position: position, ahead: ahead, total: total, eta: eta)
+        case .admitted(let expiresAt):
+            StandingPayload(
+                eventId: event,
+                status: "admitted",
+                position: nil,
+                ahead: nil,
+                totalWaiting: nil,
+                etaSeconds: nil,
+                entryToken: try await passes.sign(user: user, event: event, issuedAt: .now, expiresAt: expiresAt),
+                expiresAt: expiresAt
+            )
+        }
+    }
+
+    private func plain(
+        _ event: EventID,
+        _ status: String,
+        position: Int? = nil,
+        ahead: Int? = nil,
+        total: Int? = nil,
+        eta: Int? = nil
+    ) -> StandingPayload {
+        StandingPayload(
+            eventId: event,
+            status: status,
+            position: position,
+            ahead: ahead,
+            totalWaiting: total,
+            etaSeconds: eta,
+            entryToken: nil,
+            expiresAt: nil
+        )
+    }
+}
+
+struct QueueStatePayload: Encodable {
+    let eventId: EventID
+    let waiting: Int
+    let lobby: Int
+    let active: Int
+    let admittedTotal: Int
+    let maxActive: Int
+    let ratePerMinute: Int
+    let passSeconds: Int
+    let mode: String
+    let paused: Bool
+    let enabled: Bool
+
+    init(_ state: QueueState, _ event: EventID) {
+        eventId = event
+        waiting = state.waiting
+        lobby = state.lobby
+        active = state.active
+        admittedTotal = state.admittedTotal
+        maxActive = state.maxActive
+        ratePerMinute = state.ratePerMinute
+        passSeconds = state.passSeconds
+        mode = state.mode.rawValue
+        paused = state.paused
+        enabled = state.enabled
+    }
+}

@@ -1,0 +1,109 @@
+import Events
+import HTTPTypes
+import HoldfastCore
+import Hummingbird
+import Presence
+import WaitingRoom
+
+/// `/api/queue/*` and the public keys of the entry passes.
+struct QueueRoutes: Sendable {
+    let events: Events
+    let waitingRoom: WaitingRoom
+    let presence: Presence
+    let standings: StandingWriter
+    let authenticator: Authenticator
+
+    func add(to router: Router<GatewayContext>) {
+        let group = router.group("api/queue")
+        group.post("check/{eventId}", use: check)
+        group.get("status/{eventId}", use: status)
+        group.post("leave/{eventId}", use: leave)
+        group.get("admin/{eventId}", use: state)
+        group.patch("admin/{eventId}", use: change)
+        group.post("admin/clear/{eventId}", use: clear)
+        router.get(".well-known/jwks.json", use: keys)
+    }
+
+    private func check(_ request: Request, _ context: GatewayContext) async throws -> Response {
+        let user = try await authenticator.signedIn(request).userID
+        let event = try await events.existing(context.eventID())
+        let standing = try await waitingRoom.join(user, event)
+        if standing.isInQueue { try await presence.enter(.queue, of: event.id, user: user) }
+        return .json(try await standings.payload(standing, of: user, in: event.id))
+    }
+
+    private func status(_ request: Request, _ context: GatewayContext) async throws -> Response {
+        let user = try await authenticator.signedIn(request).userID
+        let event = try await events.existing(context.eventID())
+        let standing = try await waitingRoom.standing(of: user, in: event)
+        return .json(try await standings.payload(standing, of: user, in: event.id))
+    }
+
+    private func leave(_ request: Request, _ context: GatewayContext) async throws -> Response {
+        let user = try await authenticator.signedIn(request).userID
+        let event = try await events.existing(context.eventID())
+        try await waitingRoom.leave(user, event)
+        try await presence.leave(.queue, of: event.id, user: user)
+        return .json(try await standings.payload(.none, of: user, in: event.id))
+    }
+
+    private func state(_ request: Request, _ context: GatewayContext) async throws -> Response {
+        _ = try await authenticator.administrator(request)
+        let event = try await events.existing(context.eventID())
+        return .json(QueueStatePayload(try await waitingRoom.state(of: event), event.id))
+    }
+
+    private func change(_ request: Request, _ context: GatewayContext) async throws -> Response {
+        struct Body: Decodable {
+            let maxActive: Int?
+            let ratePerMinute: Int?
+            let passSeconds: Int?
+            let paused: Bool?
+        }
+        _ = try await authenticator.administrator(request)
+        let event = try context.eventID()
+        let body = try await request.json(Body.self)
+        let change = QueueChange(
+            maxActive: body.maxActive,
+            ratePerMinute: body.ratePerMinute,
+            passSeconds: body.passSeconds,
+            paused: body.paused
+        )
+        guard let state = try await waitingRoom.update(event, change) else { throw Problem.noSuchEvent }
+        return .json(QueueStatePayload(state, event))
+    }
+
+    private func clear(_ request: Request, _ context: GatewayContext) async throws -> Response {
+        struct Payload: Encodable {
+            let message = "Queue cleared"
+            let cleared: Int
+        }
+        _ = try await authenticator.administrator(request)
+        let event = try await events.existing(context.eventID())
+        return .json(Payload(cleared: try await waitingRoom.clear(event.id)))
+    }
+
+    private func keys(_ request: Request, _ context: GatewayContext) async throws -> Response {
+        var response = Response.json(bytes: .init(string: standings.passes.jwks))
+        response.headers[.cacheControl] = "public, max-age=300"
+        return response
+    }
+}
+
+extension QueueStanding {
+    /// Whether there is a place or a pass to come back to.
+    var isInQueue: Bool {
+        switch self {
+        case .lobby, .waiting, .admitted: true
+        case .none, .disabled, .closed: false
+        }
+    }
+
+    /// Whether the person may choose seats.
+    var mayEnter: Bool {
+        switch self {
+        case .admitted, .disabled: true
+        case .none, .lobby, .waiting, .closed: false
+        }
+    }
+}

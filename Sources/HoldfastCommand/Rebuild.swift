@@ -1,0 +1,23 @@
+import ArgumentParser
+import Gateway
+import HoldfastCore
+
+struct Rebuild: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Rebuilds an event's state in Redis from PostgreSQL.",
+        discussion: "For after Redis was lost; it also happens by itself at the next access. Holds are lost, orders never."
+    )
+
+    @Option(help: "The event's id.")
+    var event: String
+
+    func run() async throws {
+        guard let id = EventID(event) else { throw ValidationError("'\(event)' is not an event id") }
+        try await CommandContext.withSlices { slices in
+            guard let event = try await slices.events.event(id) else { throw CommandFailure("there is no event \(id)") }
+            try await slices.seating.rebuild(id)
+            _ = try await slices.waitingRoom.state(of: event)
+            print("rebuilt \(id)")
+        }
+    }
+}

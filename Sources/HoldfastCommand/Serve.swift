@@ -1,0 +1,56 @@
+import ArgumentParser
+import Foundation
+import Gateway
+import Logging
+import NIOPosix
+import ServiceLifecycle
+
+struct Serve: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Runs one instance until SIGTERM, which drains it.",
+        discussion: """
+            Settings (environment):
+              HOLDFAST_HOST, HOLDFAST_PORT       where to listen [127.0.0.1, 8080]
+              DATABASE_URL                       PostgreSQL, postgresql://… (required)
+              REDIS_URL                          Redis, redis://… or rediss://… (required)
+              HOLDFAST_SECRETS                   comma-separated base64 keys of 32 bytes or more; the first signs and
+                                                 encrypts, the others still verify and decrypt (required)
+              HOLDFAST_ENV                       development or production [development]
+              CORS_ORIGINS                       allowed browser origins, comma-separated [same origin only]
+              SESSION_TTL                        seconds, sliding [3600]
+              SESSION_REFRESH_THRESHOLD          seconds left below which a request extends the session [900]
+              ACCESS_TOKEN_TTL, REFRESH_TOKEN_TTL  seconds [3600, 1209600]
+              DUPLICATE_LOGIN                    allow, replace or reject [allow]
+              MAX_SESSIONS_PER_USER              with allow; the oldest goes [10]
+              MAX_CONNECTIONS_PER_ADDRESS        sockets of one address [10000]
+              STATE_TTL                          seconds a user's state outlives the last activity [3600]
+              HOLDFAST_INSTANCE                  name in logs [host:port]
+              PAYMENT_WEBHOOK_SECRET             signs incoming payment results [unset]
+              LOG_LEVEL, LOG_FORMAT              [info], text or json [text]
+              HOLDFAST_WEB                       folder of the static client [Web, beside the binary or above it]
+            """
+    )
+
+    func run() async throws {
+        let settings = try CommandContext.settings()
+        let logger = LogSetup.logger(settings)
+        let group = MultiThreadedEventLoopGroup.singleton
+        let slices = try Slices(settings: settings, eventLoopGroup: group, logger: logger)
+        let gateway = try await Gateway(
+            settings: settings,
+            slices: slices,
+            webRoot: try Installation.folder("Web", override: "HOLDFAST_WEB"),
+            eventLoopGroup: group,
+            logger: logger,
+            onServing: { logger.info("serving", metadata: ["address": "http://\(settings.host):\($0)"]) }
+        )
+        var configuration = ServiceGroupConfiguration(
+            services: gateway.services.map { .init(service: $0) },
+            gracefulShutdownSignals: [.sigterm, .sigint],
+            logger: logger
+        )
+        // What is still running after this is cut off, so that the process leaves within its thirty seconds.
+        configuration.maximumGracefulShutdownDuration = .seconds(28)
+        try await ServiceGroup(configuration: configuration).run()
+    }
+}
