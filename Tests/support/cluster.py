@@ -1,0 +1,197 @@
+"""Several instances of Holdfast as processes, on a database and a Redis database of their own.
+
+The servers come from the environment (HOLDFAST_TEST_DATABASE_URL, HOLDFAST_TEST_REDIS_URL), the binary from
+HOLDFAST_BINARY; `make test` sets all three.
+"""
+
+import base64
+import contextlib
+import itertools
+import json
+import os
+import pathlib
+import secrets
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+PASSWORD = "correct horse battery"
+
+# Each cluster gets a Redis database to itself; database 0 belongs to the Swift tests.
+_redis_databases = itertools.cycle(range(1, 16))
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def until(condition, seconds=20, what="it"):
+    """Waits for another process: asks again every 20 ms, because a process cannot be awaited any better."""
+    deadline = time.monotonic() + seconds
+    while True:
+        answer = condition()
+        if answer:
+            return answer
+        if time.monotonic() > deadline:
+            raise AssertionError(f"{what} did not happen within {seconds} s")
+        time.sleep(0.02)
+
+
+class Instance:
+    def __init__(self, cluster, name):
+        self.cluster, self.name, self.port = cluster, name, free_port()
+        self.log = cluster.folder / f"{name}.log"
+        environment = cluster.environment | {
+            "HOLDFAST_PORT": str(self.port),
+            "HOLDFAST_INSTANCE": name,
+        }
+        self.process = subprocess.Popen(
+            [cluster.binary, "serve"], env=environment, stdout=subprocess.DEVNULL, stderr=self.log.open("ab"),
+            stdin=subprocess.DEVNULL,
+        )
+
+    @property
+    def url(self):
+        return f"http://127.0.0.1:{self.port}"
+
+    def is_ready(self):
+        if self.process.poll() is not None:
+            raise AssertionError(f"{self.name} ended with {self.process.returncode}:\n{self.log.read_text()[-4000:]}")
+        try:
+            with urllib.request.urlopen(f"{self.url}/health/ready", timeout=2) as answer:
+                return answer.status == 200
+        except (urllib.error.URLError, OSError):
+            return False
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+
+    def terminate(self, seconds=30):
+        """SIGTERM; returns the exit status."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(timeout=seconds)
+
+
+class Cluster:
+    """Use as a context manager. `settings` are extra environment variables of every instance."""
+
+    def __init__(self, instances=1, **settings):
+        self.binary = os.environ["HOLDFAST_BINARY"]
+        self._admin_url = os.environ["HOLDFAST_TEST_DATABASE_URL"]
+        self._database = f"journey_{secrets.token_hex(6)}"
+        parts = urllib.parse.urlsplit(self._admin_url)
+        self.database_url = urllib.parse.urlunsplit(parts._replace(path=f"/{self._database}"))
+        redis = urllib.parse.urlsplit(os.environ["HOLDFAST_TEST_REDIS_URL"])
+        self.redis_url = urllib.parse.urlunsplit(redis._replace(path=f"/{next(_redis_databases)}"))
+        self.environment = {
+            "PATH": os.environ["PATH"],
+            "DATABASE_URL": self.database_url,
+            "REDIS_URL": self.redis_url,
+            "HOLDFAST_SECRETS": base64.b64encode(secrets.token_bytes(32)).decode(),
+            "LOG_LEVEL": os.environ.get("HOLDFAST_TEST_LOG_LEVEL", "info"),
+        } | {name: str(value) for name, value in settings.items()}
+        self._wanted, self.instances = instances, []
+
+    def __enter__(self):
+        self._temporary = tempfile.TemporaryDirectory(prefix="holdfast-journey-")
+        self.folder = pathlib.Path(self._temporary.name)
+        self.sql(f'CREATE DATABASE "{self._database}"', url=self._admin_url)
+        self.redis("FLUSHDB")
+        try:
+            self.command("migrate")
+            self.start(self._wanted)
+        except BaseException:
+            self.__exit__(None, None, None)
+            raise
+        return self
+
+    def __exit__(self, *_):
+        for instance in self.instances:
+            if instance.process.poll() is None:
+                instance.kill()
+        with contextlib.suppress(AssertionError):
+            self.redis("FLUSHDB")
+        self.sql(f'DROP DATABASE IF EXISTS "{self._database}" WITH (FORCE)', url=self._admin_url)
+        self._temporary.cleanup()
+
+    def start(self, count=1):
+        started = [Instance(self, f"instance-{len(self.instances) + index}") for index in range(count)]
+        self.instances += started
+        for instance in started:
+            until(instance.is_ready, 30, f"{instance.name} becoming ready")
+        return started[0]
+
+    @property
+    def alive(self):
+        return [instance for instance in self.instances if instance.process.poll() is None]
+
+    # Stores, as an operator would reach them
+
+    def sql(self, statement, url=None):
+        result = subprocess.run(
+            ["psql", "-qtAX", "-v", "ON_ERROR_STOP=1", url or self.database_url, "-c", statement],
+            capture_output=True, text=True, check=False,
+        )
+        assert result.returncode == 0, result.stderr
+        return [line for line in result.stdout.splitlines() if line]
+
+    def redis(self, *command):
+        parts = urllib.parse.urlsplit(self.redis_url)
+        result = subprocess.run(
+            ["redis-cli", "-h", parts.hostname, "-p", str(parts.port), "-n", parts.path.lstrip("/"), *command],
+            env={"PATH": os.environ["PATH"], "REDISCLI_AUTH": parts.password or ""},
+            capture_output=True, text=True, check=False,
+        )
+        assert result.returncode == 0, result.stderr
+        return result.stdout.strip()
+
+    # The command line
+
+    def command(self, *arguments, stdin="", status=0):
+        result = subprocess.run(
+            [self.binary, *arguments], env=self.environment, input=stdin, capture_output=True, text=True, cwd=ROOT,
+            check=False,
+        )
+        assert result.returncode == status, f"{arguments}: {result.returncode}\n{result.stdout}\n{result.stderr}"
+        return result.stdout.strip() if status == 0 else result.stderr.strip()
+
+    def create_user(self, user, role="user"):
+        self.command(
+            "user", "create", "--user-id", user, "--role", role, "--password-stdin", stdin=PASSWORD + "\n"
+        )
+
+    def tokens(self, count):
+        """Access tokens of load-1 … load-N, made without hashing a password."""
+        path = self.folder / f"tokens-{secrets.token_hex(4)}"
+        self.command("loadtest", "prepare", "--users", str(count), "--tokens", str(path))
+        return path.read_text().split()
+
+    def create_event(self, open=True, **changes):
+        """An event of 60 seats without a queue; `changes` replace whole top-level parts of the file."""
+        event = {
+            "title": "Journey", "venue": "Hall", "startsAt": "2027-01-15T10:00:00.000Z", "currency": "KRW",
+            "sale": {"opensAt": None, "maxSeatsPerUser": 4, "holdSeconds": 60},
+            "queue": {"enabled": False},
+            "sections": [
+                {"name": "VIP", "rows": 2, "seatsPerRow": 10, "price": 150000},
+                {"name": "R", "rows": 4, "seatsPerRow": 10, "price": 100000},
+            ],
+        } | changes
+        path = self.folder / f"event-{secrets.token_hex(4)}.json"
+        path.write_text(json.dumps(event))
+        identifier = self.command("event", "create", "--file", str(path))
+        if open:
+            self.command("event", "open", identifier)
+        return identifier
+
+    def open_queue(self, **rules):
+        return {"enabled": True, "maxActive": 100, "ratePerMinute": 6000, "mode": "fifo", "passSeconds": 60} | rules
