@@ -5,8 +5,8 @@ import { actionButton, fill, h, setText } from '../dom.js';
 import { live } from './live.js';
 
 const words = {
-    reconnecting: { symbol: '↻', text: 'Connection lost. Reconnecting… Your place and seats are kept.' },
-    offline: { symbol: '⚠', text: 'You are offline. Your place and seats are kept; we reconnect when the network returns.' },
+    reconnecting: { symbol: '↻', text: 'Reconnecting… Your place and seats are kept.' },
+    offline: { symbol: '⚠', text: 'You are offline. Your place and seats are kept.' },
 };
 
 export function startBanner(element) {
@@ -20,8 +20,7 @@ export function startBanner(element) {
         element.hidden = !say;
         if (say && shown !== state) {
             fill(element,
-                h('span', { 'aria-hidden': 'true', class: 'banner-symbol' }, say.symbol),
-                h('span', {}, say.text), seconds,
+                h('span', {}, h('span', { 'aria-hidden': 'true' }, `${say.symbol} `), say.text), seconds,
                 actionButton({ class: 'plain', 'data-testid': 'retry-now' }, 'Try now', () => live.retryNow(), () => {}));
         }
         shown = say ? state : null;

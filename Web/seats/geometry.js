@@ -3,7 +3,7 @@
 // Sections are blocks, packed left to right and top to bottom below the stage, in the order they come (dearest first in
 // most event files), at the width that brings the whole hall nearest to the shape of the screen.
 
-const LABEL_HEIGHT = 1.8;
+const LABEL_HEIGHT = 2.4;
 const GAP = 2;
 const STAGE_HEIGHT = 4;
 const natural = new Intl.Collator('en', { numeric: true }).compare;

@@ -221,10 +221,10 @@ export class SeatMap {
         context.fill();
         context.textAlign = 'center';
         context.textBaseline = 'middle';
-        context.font = '600 1.1px system-ui, sans-serif';
         context.fillStyle = colour('--text-soft');
+        // Sizes are in seats; far out, words stay readable at 11 px.
+        context.font = `600 ${Math.max(1.1, 11 / this.#view.scale)}px system-ui, sans-serif`;
         context.fillText('STAGE', stage.x, stage.y);
-        context.font = '600 1.3px system-ui, sans-serif';
         for (const label of labels) context.fillText(label.text, label.x, label.y);
     }
 }

@@ -93,6 +93,10 @@ export function seatsView(context) {
     }, showError);
     const clear = actionButton({ class: 'quiet', 'data-testid': 'clear-selection' }, 'Give back all', () => selection.want([]), showError);
     const buy = actionButton({ class: 'primary', 'data-testid': 'checkout' }, 'Go to payment', async () => {
+        if (!selection.isSettled) {
+            say('One moment: your last choice is still being confirmed.');
+            return;
+        }
         const reservation = await reserve(eventId, selection.confirmed);
         location.hash = `#/checkout/${encodeURIComponent(reservation.reservationId)}`;
     }, showError);

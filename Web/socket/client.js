@@ -233,7 +233,8 @@ export class SocketClient {
         clearTimeout(this.#timers.drain);
         this.#timers.drain = setTimeout(() => {
             if (this.#state !== 'connected') return;
-            this.#setState('reconnecting');
+            // A planned move, not a loss: nobody needs to be told unless it fails.
+            this.#setState('connecting');
             this.#open();
         }, delay);
     }
