@@ -73,6 +73,8 @@ export async function signOut() {
     } catch {
         // Leaving must work without a network too: the tokens here are forgotten in any case.
     }
+    // The next person at this tab starts with nothing of ours, keys of unanswered requests included.
+    sessionStorage.clear();
     store(null, 'signed-out');
 }
 

@@ -6,6 +6,8 @@
 const LABEL_HEIGHT = 2.4;
 const GAP = 2;
 const STAGE_HEIGHT = 4;
+/** Blocks more unlike than this do not stand side by side: a small front section gets the middle to itself. */
+const MAX_HEIGHT_RATIO = 1.6;
 const natural = new Intl.Collator('en', { numeric: true }).compare;
 
 /** Gives `{width, height, stage, labels:[{text,x,y}], places:[{id,x,y}]}`; x and y are centres. */
@@ -43,7 +45,8 @@ function pack(blocks, maxWidth) {
     const rows = [];
     for (const block of blocks) {
         const last = rows.at(-1);
-        if (last && last.width + GAP + block.width <= maxWidth + 0.01) {
+        const alike = last && Math.max(last.height, block.height) <= MAX_HEIGHT_RATIO * Math.min(last.height, block.height);
+        if (alike && last.width + GAP + block.width <= maxWidth + 0.01) {
             last.blocks.push(block);
             last.width += GAP + block.width;
             last.height = Math.max(last.height, block.height);

@@ -139,17 +139,17 @@ export function seatsView(context) {
         h('p', { class: 'total' }, 'Total ', total), buy, h('div', { class: 'row' }, extend, clear));
     const element = h('section', { class: 'seats', id: 'seats', 'data-testid': 'seats', 'aria-labelledby': 'seats-title' },
         h('div', { class: 'seats-head' }, h('h2', { id: 'seats-title' }, 'Choose your seats'), pass.element),
-        message,
         h('div', { class: 'seats-body' },
-            h('div', { class: 'seats-main' },
+            h('div', { class: 'seats-map' },
                 map.element,
+                message,
                 h('ul', { class: 'legend', 'aria-label': 'Signs on the map' },
-                    legend.map(([status, sign, word]) => h('li', {}, h('span', { class: `swatch ${status}`, 'aria-hidden': 'true' }, sign), word))),
-                h('details', { class: 'card', open: true, 'data-testid': 'list-panel' },
-                    h('summary', {}, 'Choose from a list'), list.element)),
+                    legend.map(([status, sign, word]) => h('li', {}, h('span', { class: `swatch ${status}`, 'aria-hidden': 'true' }, sign), word)))),
             h('aside', { class: 'card hold', 'aria-labelledby': 'hold-title' },
                 h('h3', { id: 'hold-title' }, 'Your seats'), hold.element, hint, chosen, actions,
-                actionButton({ class: 'quiet', 'data-testid': 'leave-event' }, 'Leave and give up my place', context.leave, showError))));
+                actionButton({ class: 'quiet', 'data-testid': 'leave-event' }, 'Leave and give up my place', context.leave, showError)),
+            h('details', { class: 'card seats-list', open: true, 'data-testid': 'list-panel' },
+                h('summary', {}, 'Choose from a list'), list.element)));
 
     const mineIn = (payload) => payload.eventId === eventId;
     const unsubscribe = [
