@@ -2,8 +2,8 @@
 // must not show a hold as over, or as alive when it is not.
 //
 // Each answer's Date header bounds the offset: it was written between the request's start and its end, is cut to whole
-// seconds, and may come from a header cached for up to one second. We keep the intersection of those bounds, and believe the
-// device while its own clock fits in it.
+// seconds, and may come from a header cached for up to one second. We keep the intersection of those bounds, and
+// believe the device while its own clock fits in it.
 
 const DATE_GRANULARITY_MS = 2000;
 

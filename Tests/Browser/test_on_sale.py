@@ -32,8 +32,8 @@ pytestmark = pytest.mark.skipif(
     reason="set HOLDFAST_URL, HOLDFAST_TEST_USERS (two of them) and HOLDFAST_TEST_EVENT",
 )
 
-# Runs before the page's own scripts: remembers its sockets, so that a test can cut them, and which parts of the event's page
-# were shown, however briefly.
+# Runs before the page's own scripts: remembers its sockets, so that a test can cut them, and which parts of the
+# event's page were shown, however briefly.
 PROBE = """
 window.probe = { sockets: [], seen: [] };
 const Native = window.WebSocket;

@@ -1,7 +1,8 @@
 // Who is signed in, in this tab: the tokens of the login, kept in sessionStorage, renewed before they expire.
 //
-// A refresh token works once. Two requests that find the token expired share one renewal, and a duplicated tab, which starts
-// with a copy of our tokens, is told the new pair, so that it never presents a used one (that would end the whole family).
+// A refresh token works once. Two requests that find the token expired share one renewal, and a duplicated tab, which
+// starts with a copy of our tokens, is told the new pair, so that it never presents a used one (that would end the
+// whole family).
 
 import { request, useCredentials } from '../http.js';
 

@@ -1,5 +1,5 @@
-// Turning held seats into a reservation, once. The key stays in sessionStorage until the service has answered, so a lost answer,
-// a double click or a reload repeats the same request and not another.
+// Turning held seats into a reservation, once. The key stays in sessionStorage until the service has answered, so a
+// lost answer, a double click or a reload repeats the same request and not another.
 
 import { post } from '../http.js';
 

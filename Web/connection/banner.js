@@ -1,5 +1,5 @@
-// The strip at the top: hidden while connected, yellow while reconnecting, red when offline. Words and a symbol say the same as
-// the colour.
+// The strip at the top: hidden while connected, yellow while reconnecting, red when offline. Words and a symbol say
+// the same as the colour.
 
 import { actionButton, fill, h, setText } from '../dom.js';
 import { live } from './live.js';

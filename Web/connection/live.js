@@ -13,7 +13,8 @@ export const live = new SocketClient({
         tokenInUse = await accessToken();
         return tokenInUse ? { token: tokenInUse } : null;
     },
-    // Refused with a word about authentication or the session: one renewal may mend it. Anything else is worth another try.
+    // Refused with a word about authentication or the session: one renewal may mend it. Anything else is worth
+    // another try.
     async onRefused(error) {
         if (!/authenticat|session/i.test(String(error.message ?? ''))) return true;
         return (await renew(tokenInUse)) !== null;

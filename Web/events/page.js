@@ -1,5 +1,5 @@
-// One event: door, waiting room or seats, whichever the service says this person is at. The service decides; this page asks
-// again after every connect, so reload, reconnect and another tab all end in the same place.
+// One event: door, waiting room or seats, whichever the service says this person is at. The service decides; this
+// page asks again after every connect, so reload, reconnect and another tab all end in the same place.
 
 import { fill, h, notify, setText } from '../dom.js';
 import { dateTime, plural } from '../format.js';

@@ -35,7 +35,8 @@ export class LiveSeats {
     /** Joins the room and catches up. Called at the start and after every reconnect. */
     async join() {
         clearTimeout(this.#retry);
-        // After a lost connection messages may be missing at the end, where no gap shows: buffer until a sync has closed it.
+        // After a lost connection messages may be missing at the end, where no gap shows: buffer until a sync has
+        // closed it.
         this.state.pause();
         try {
             const ack = await this.#live.request('join-seat-selection', { eventId: this.#eventId });

@@ -1,5 +1,6 @@
-// The hall on a canvas: 5,000 seats are a few path operations per frame, drawn only when something changed. The canvas is
-// for eyes and pointers; the list beside it (seat-list.js) says and does the same for keyboards and screen readers.
+// The hall on a canvas: 5,000 seats are a few path operations per frame, drawn only when something changed. The
+// canvas is for eyes and pointers; the list beside it (seat-list.js) says and does the same for keyboards and screen
+// readers.
 
 import { h } from '../dom.js';
 import { arrange, SeatGrid } from './geometry.js';

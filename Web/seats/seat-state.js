@@ -1,8 +1,8 @@
 // What every seat is right now, kept true by numbered messages. Pure: no DOM, no socket.
 //
-// Messages carry `seq`, rising by one per message of an event. A missing number means a lost message: from then on messages
-// are buffered, until `sync` (the changes since our number) or a whole snapshot closes the gap. The same buffer makes it safe to
-// subscribe first and read the snapshot second, in whatever order the two arrive.
+// Messages carry `seq`, rising by one per message of an event. A missing number means a lost message: from then on
+// messages are buffered, until `sync` (the changes since our number) or a whole snapshot closes the gap. The same
+// buffer makes it safe to subscribe first and read the snapshot second, in whatever order the two arrive.
 
 const STATUS_OF = { locked: 'locked', released: 'available', reserved: 'reserved' };
 /** A snapshot takes a second or two; far more messages than that bring means the snapshot is useless anyway. */

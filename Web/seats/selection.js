@@ -1,7 +1,7 @@
 // The seats this person wants, and the seats the service says they have. Pure: `send` is given.
 //
-// Clicks change `desired` at once; one request at a time carries the whole wish, all or nothing, and the newest wish wins. What
-// comes back is the truth, whatever was wished.
+// Clicks change `desired` at once; one request at a time carries the whole wish, all or nothing, and the newest wish
+// wins. What comes back is the truth, whatever was wished.
 
 export class Selection {
     confirmed = [];

@@ -9,7 +9,12 @@ import { SeatMap } from './seat-map.js';
 import { Selection } from './selection.js';
 import { reserve } from '../checkout/reserve.js';
 
-const legend = [['available', '●', 'Free'], ['mine', '✓', 'Yours'], ['locked', '○', 'Being chosen'], ['reserved', '×', 'Sold']];
+const legend = [
+    ['available', '●', 'Free'],
+    ['mine', '✓', 'Yours'],
+    ['locked', '○', 'Being chosen'],
+    ['reserved', '×', 'Sold'],
+];
 
 /**
  * `context`: `{event, live, passExpiresAt, leave(), turnedAway(message)}`. Gives `{element, stop, resume, restore, setAvailability}`.
@@ -40,9 +45,14 @@ export function seatsView(context) {
         onChange: showAll,
         onRefused(error) {
             const gone = (error.body?.unavailable ?? []).map((id) => seats.state.seats.get(id)).filter(Boolean);
-            if (gone.length > 0) say(`Gone a moment ago: ${gone.map(seatName).join('; ')}. Nothing else changed; please choose again.`);
-            else if (error.code === 'NOT_CONNECTED') say('The connection was lost before your choice was confirmed. The seats you held are kept.');
-            else say(error.message);
+            if (gone.length > 0) {
+                const names = gone.map(seatName).join('; ');
+                say(`Gone a moment ago: ${names}. Nothing else changed; please choose again.`);
+            } else if (error.code === 'NOT_CONNECTED') {
+                say('The connection was lost before your choice was confirmed. The seats you held are kept.');
+            } else {
+                say(error.message);
+            }
             if (error.code === 'NOT_ADMITTED') context.turnedAway(error.message);
         },
     });
@@ -75,10 +85,13 @@ export function seatsView(context) {
         const status = statusOf(id);
         const seat = seats.state.seats.get(id);
         if (!seat) return;
-        if (status === 'locked') say(`${seatName(seat)} is being chosen by someone else right now.`);
-        else if (status === 'reserved') say(`${seatName(seat)} is sold.`);
-        else if (status === 'available' && selection.desired.length >= maxSeats) say(`You can hold at most ${plural(maxSeats, 'seat')}.`);
-        else {
+        if (status === 'locked') {
+            say(`${seatName(seat)} is being chosen by someone else right now.`);
+        } else if (status === 'reserved') {
+            say(`${seatName(seat)} is sold.`);
+        } else if (status === 'available' && selection.desired.length >= maxSeats) {
+            say(`You can hold at most ${plural(maxSeats, 'seat')}.`);
+        } else {
             say(null);
             selection.toggle(id);
         }
@@ -103,7 +116,9 @@ export function seatsView(context) {
 
     function countFree() {
         const free = {};
-        for (const seat of seats.state.seats.values()) free[seat.section] = (free[seat.section] ?? 0) + (seat.status === 'available' ? 1 : 0);
+        for (const { section, status } of seats.state.seats.values()) {
+            free[section] = (free[section] ?? 0) + (status === 'available' ? 1 : 0);
+        }
         list.setAvailability(free);
     }
 
@@ -154,7 +169,8 @@ export function seatsView(context) {
     const mineIn = (payload) => payload.eventId === eventId;
     const unsubscribe = [
         live.on('hold-expiring', (payload) => {
-            if (mineIn(payload)) notify('Your seats are held for less than a minute more. Go to payment or ask for more time.', 'warning');
+            if (!mineIn(payload)) return;
+            notify('Your seats are held for less than a minute more. Go to payment or ask for more time.', 'warning');
         }),
         live.on('hold-expired', (payload) => {
             if (!mineIn(payload)) return;

@@ -1,5 +1,5 @@
-// How long to wait before the next attempt: a second, then twice as long each time up to 30 s. Jitter keeps a hall full of
-// clients, all cut off in the same moment, from coming back in the same moment.
+// How long to wait before the next attempt: a second, then twice as long each time up to 30 s. Jitter keeps a hall
+// full of clients, all cut off in the same moment, from coming back in the same moment.
 
 const FIRST_MS = 1000;
 const LAST_MS = 30_000;

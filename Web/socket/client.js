@@ -1,4 +1,5 @@
-// A small Socket.IO client: WebSocket only, one namespace, no attachments. It stays connected by itself and tells its state:
+// A small Socket.IO client: WebSocket only, one namespace, no attachments. It stays connected by itself and tells its
+// state:
 //
 //   idle ─ start() ─► connecting ─► connected ─► reconnecting ◄─► offline
 //

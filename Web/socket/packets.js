@@ -1,7 +1,8 @@
 // Engine.IO 4 and Socket.IO 5 text packets. Pure: no socket, no clock.
 //
 // A WebSocket message is one Engine.IO packet: a digit, then its data. Type 4 carries a Socket.IO packet: a digit, an
-// optional "/namespace,", an optional acknowledgement id, then JSON. This client speaks the namespace "/" without attachments.
+// optional "/namespace,", an optional acknowledgement id, then JSON. This client speaks the namespace "/" without
+// attachments.
 
 const ENGINE_TYPES = ['open', 'close', 'ping', 'pong', 'message', 'upgrade', 'noop'];
 const SOCKET_TYPES = ['connect', 'disconnect', 'event', 'ack', 'connect-error', 'binary-event', 'binary-ack'];

@@ -1,4 +1,5 @@
-// Waiting: place, people ahead, everyone, the wait in words. Calm: numbers change in place, and are read out every 15 s at most.
+// Waiting: place, people ahead, everyone, the wait in words. Calm: numbers change in place, and are read out every 15
+// s at most.
 
 import { actionButton, h, notify, setText } from '../dom.js';
 import { dateTime, number } from '../format.js';
