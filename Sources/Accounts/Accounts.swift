@@ -168,7 +168,7 @@ package final class Accounts: Sendable {
         )
         guard let row = rows.first else { return nil }
         let (name, email, role, active, createdAtMs, hash) = try row.decode(
-            (String.self, String.self, String.self, Bool.self, Int64.self, String.self)
+            (String, String, String, Bool, Int64, String).self
         )
         let user = User(
             userID: id,

@@ -47,7 +47,7 @@ package struct AuditLog: Sendable {
     ) -> PostgresQuery {
         """
         INSERT INTO audit_log (action, actor, subject, address, facts)
-        VALUES (\(action), \(actor?.rawValue), \(subject?.rawValue), \(address), \(json(facts))::jsonb)
+        VALUES (\(action), \(actor?.rawValue as String?), \(subject?.rawValue as String?), \(address as String?), \(json(facts))::jsonb)
         """
     }
 

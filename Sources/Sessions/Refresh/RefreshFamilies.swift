@@ -158,7 +158,7 @@ struct RefreshFamilies: Sendable {
             """
             UPDATE refresh_families SET revoked_at = now(), revoked_reason = \(reason.rawValue)
             WHERE user_id = \(user.rawValue) AND revoked_at IS NULL
-              AND session_handle IS DISTINCT FROM \(except?.rawValue)::text
+              AND session_handle IS DISTINCT FROM \(except?.rawValue as String?)::text
             """
         ).affectedRows
     }

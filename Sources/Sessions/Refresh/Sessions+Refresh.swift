@@ -1,4 +1,4 @@
-package import HoldfastCore
+import HoldfastCore
 import Logging
 import Redis
 

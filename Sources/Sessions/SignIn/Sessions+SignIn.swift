@@ -8,22 +8,24 @@ extension Sessions {
     /// Call it after the password was right. ``SessionConfiguration/duplicateLogin`` and the maximum are applied in the
     /// same step that creates the session, so two sign-ins at one moment cannot both slip through.
     package func create(for user: SessionUser, client: ClientInfo) async throws -> CreateOutcome {
+        let id = SessionID()
         let new = SessionStore.NewSession(
             user: user.userID,
-            handle: SessionHandle(hashOf: []),  // replaced below, where the id is made
+            handle: id.handle,
             value: SessionValue(role: user.role, client: client),
             ttl: configuration.sessionTTL,
             maxSessions: configuration.maxSessionsPerUser,
             policy: configuration.duplicateLogin
         )
-        return try await begin(new)
+        return try await begin(id, new)
     }
 
     /// A whole new set for the same device: new session id, new tokens, same data; the old set is dead at once.
     package func rotate(_ current: SignedIn) async throws -> SignIn {
+        let id = SessionID()
         let new = SessionStore.NewSession(
             user: current.userID,
-            handle: current.session.handle,
+            handle: id.handle,
             value: SessionValue(role: current.role, client: current.session.client),
             ttl: configuration.sessionTTL,
             maxSessions: 0,
@@ -34,16 +36,14 @@ extension Sessions {
         )
         // Revoked first: if anything fails after this, the person signs in again, and the old set is dead as promised.
         _ = try await families.revoke([current.session.handle], of: current.userID, reason: .sessionEnded)
-        switch try await begin(new) {
+        switch try await begin(id, new) {
         case .created(let signIn): return signIn
         case .alreadySignedIn: throw RedisError(.unexpectedReply, "CreateSession: refused a rotation", mayHaveRun: true)
         }
     }
 
-    private func begin(_ template: SessionStore.NewSession) async throws -> CreateOutcome {
-        let (id, refreshToken) = (SessionID(), RefreshToken())
-        var new = template
-        new.handle = id.handle
+    private func begin(_ id: SessionID, _ new: SessionStore.NewSession) async throws -> CreateOutcome {
+        let refreshToken = RefreshToken()
         // The family first: a session without one could not be revoked for good.
         try await families.begin(
             user: new.user,

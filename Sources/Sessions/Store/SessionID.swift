@@ -1,5 +1,5 @@
 import Crypto
-package import HoldfastCore
+import HoldfastCore
 
 /// What a token carries to name its session: 256 random bits. Whoever knows it and can sign is the person.
 ///
