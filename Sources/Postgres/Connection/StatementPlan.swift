@@ -1,0 +1,66 @@
+/// The steps of one pipeline, and how its outcomes become results.
+struct StatementPlan {
+    private enum Role {
+        case deallocate(name: String)
+        case prelude
+        case prepare(sql: String, name: String)
+        case query(sql: String)
+    }
+
+    private(set) var steps: [LibPQConnection.Step] = []
+    private var roles: [Role] = []
+
+    init(_ call: PostgresConnection.Call, cache: inout StatementCache, isInTransaction: Bool) {
+        // Not in a transaction: in a failed one the server would refuse, and skip what follows.
+        if !isInTransaction {
+            for name in cache.garbage { add(.direct(sql: "DEALLOCATE \(name)"), .deallocate(name: name)) }
+        }
+        if let prelude = call.prelude { add(.direct(sql: prelude), .prelude) }
+        var prepared: [String: String] = [:]
+        for query in call.queries {
+            let name: String
+            if let known = prepared[query.sql] ?? cache.name(of: query.sql) {
+                name = known
+            } else {
+                name = cache.newName()
+                prepared[query.sql] = name
+                add(.prepare(name: name, sql: query.sql), .prepare(sql: query.sql, name: name))
+            }
+            add(.execute(name: name, parameters: query.parameters), .query(sql: query.sql))
+        }
+    }
+
+    private mutating func add(_ step: LibPQConnection.Step, _ role: Role) {
+        steps.append(step)
+        roles.append(role)
+    }
+
+    /// - Throws: ``PostgresError`` for the first step that failed.
+    func reply(
+        _ outcomes: [LibPQConnection.Outcome],
+        cache: inout StatementCache
+    ) throws(PostgresError) -> PostgresConnection.Reply {
+        var reply = PostgresConnection.Reply(results: [])
+        for (role, outcome) in zip(roles, outcomes) {
+            switch (role, outcome) {
+            case (.deallocate(let name), .result): cache.deallocated(name)
+            case (.prelude, .result(let result)): reply.prelude = result
+            case (.prepare(let sql, let name), .result): cache.insert(sql, name: name)
+            case (.query, .result(let result)): reply.results.append(result)
+            case (.deallocate(let name), .failed(let failure)):
+                cache.deallocated(name)
+                throw failure.error("deallocate", statement: nil)
+            case (.prelude, .failed(let failure)):
+                throw failure.error("query", statement: nil)
+            case (.prepare(let sql, _), .failed(let failure)):
+                throw failure.error("query", statement: sql)
+            case (.query(let sql), .failed(let failure)):
+                if failure.invalidatesStatement { cache.remove(sql) }
+                throw failure.error("query", statement: sql)
+            case (_, .skipped):
+                throw PostgresError(.transaction, "query: skipped by the server")
+            }
+        }
+        return reply
+    }
+}
