@@ -52,7 +52,7 @@ struct SeatRebuild: Sendable {
             let locked = try await connection.query(
                 "SELECT pg_try_advisory_lock(hashtextextended(\(lock), 0))"
             )
-            guard try locked.first?.decode(Bool.self) == true else { return nil }
+            guard let row = locked.first, try row.decode(Bool.self) else { return nil }
             let epoch: Int64
             do {
                 epoch = try await runLocked(connection, force: force)

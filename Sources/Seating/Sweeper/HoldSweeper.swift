@@ -1,9 +1,8 @@
 package import Logging
 package import Postgres
 package import Redis
-import Events
 import HoldfastCore
-package import ServiceLifecycle
+import ServiceLifecycle
 
 /// Ends holds that nobody asks about, and warns of those that end within a minute.
 ///
