@@ -1,0 +1,146 @@
+package import HoldfastCore
+package import Postgres
+import Synchronization
+
+/// What an administrator changes about a running waiting room; nil leaves as it is.
+package struct QueueChange: Sendable, Equatable, Codable {
+    package var maxActive: Int?
+    package var ratePerMinute: Int?
+    package var passSeconds: Int?
+    package var paused: Bool?
+
+    package init(maxActive: Int? = nil, ratePerMinute: Int? = nil, passSeconds: Int? = nil, paused: Bool? = nil) {
+        self.maxActive = maxActive
+        self.ratePerMinute = ratePerMinute
+        self.passSeconds = passSeconds
+        self.paused = paused
+    }
+}
+
+/// What is on sale. PostgreSQL decides; copies in memory are at most a second old.
+package final class Events: Sendable {
+    private let store: EventStore
+    private let cache = EventCache()
+    private let layouts = Mutex<[LayoutKey: Layout]>([:])
+
+    private struct LayoutKey: Hashable {
+        let event: EventID
+        let version: Int
+    }
+
+    /// Layouts kept in memory. One of 100,000 seats takes about 20 MB, so this is the bound of a whole instance.
+    private static let layoutCapacity = 32
+    private static let pageLimit = 100
+
+    package init(postgres: PostgresClient) {
+        store = EventStore(postgres: postgres)
+    }
+
+    /// Puts an event on sale, `scheduled`, with all its seats or not at all.
+    ///
+    /// - Throws: ``Problem`` with ``ProblemCode/invalid`` when the file breaks a rule; the database's errors.
+    package func create(_ file: EventFile) async throws -> Event {
+        try file.validate()
+        return try await store.insert(file, id: EventID())
+    }
+
+    /// The event as it was at most a second ago; nil if there is none.
+    package func event(_ id: EventID) async throws -> Event? {
+        let now = ContinuousClock.now
+        switch cache.look(id, now: now) {
+        case .known(let event):
+            return event
+        case .read:
+            do {
+                let event = try await store.event(id)
+                cache.store(event, for: id, now: now)
+                return event
+            } catch {
+                cache.readFailed(for: id)
+                throw error
+            }
+        }
+    }
+
+    /// A page of events, newest first.
+    ///
+    /// - Parameters:
+    ///   - cursor: `nextCursor` of the page before.
+    ///   - limit: at most 100 are given, at least 1.
+    /// - Throws: ``Problem`` with ``ProblemCode/invalid`` for a cursor that is none.
+    package func list(after cursor: String?, limit: Int) async throws -> (events: [Event], nextCursor: String?) {
+        let limit = min(max(limit, 1), Self.pageLimit)
+        var before = Int64.max
+        if let cursor {
+            guard cursor.utf8.count <= 20, let listing = Int64(cursor), listing > 0 else {
+                throw Problem.invalid(.init("cursor", "is not one that a page gave"))
+            }
+            before = listing
+        }
+        // One more than asked for tells whether another page follows.
+        let found = try await store.page(before: before, limit: limit + 1)
+        let page = found.prefix(limit)
+        return (page.map(\.event), found.count > limit ? page.last.map { String($0.listing) } : nil)
+    }
+
+    /// The numbered seats of the event's version.
+    package func layout(of event: Event) async throws -> Layout {
+        let key = LayoutKey(event: event.id, version: event.layoutVersion)
+        if let layout = layouts.withLock({ $0[key] }) { return layout }
+        let seats = try await store.seats(of: event.id)
+        let layout = Layout(version: event.layoutVersion, seats: seats, sections: event.sections)
+        return layouts.withLock { layouts in
+            // Two may have read at once; all share the first, so that the memory is taken once.
+            if let known = layouts[key] { return known }
+            if layouts.count >= Self.layoutCapacity, let victim = layouts.keys.randomElement() {
+                layouts[victim] = nil
+            }
+            layouts[key] = layout
+            return layout
+        }
+    }
+
+    /// Opens, pauses or closes. Repeating is no change; `closed` is final.
+    ///
+    /// - Returns: nil if there is no such event.
+    /// - Throws: ``Problem`` with ``ProblemCode/eventNotOpen`` if the event's status allows no such change.
+    package func setStatus(_ id: EventID, _ status: EventStatus) async throws -> Event? {
+        if let event = try await store.setStatus(id, status) {
+            cache.forget(id)
+            return event
+        }
+        guard let event = try await store.event(id) else { return nil }
+        throw Problem(
+            .eventNotOpen,
+            "An event that is \(event.status.rawValue) cannot become \(status.rawValue)."
+        )
+    }
+
+    /// Opens the scheduled events whose time has come by PostgreSQL's clock; each is returned to one caller only.
+    package func openDue() async throws -> [Event] {
+        let opened = try await store.openDue()
+        for event in opened { cache.forget(event.id) }
+        return opened
+    }
+
+    /// Changes the rules of a running waiting room; leaders and instances follow within a second.
+    ///
+    /// - Returns: nil if there is no such event.
+    /// - Throws: ``Problem`` with ``ProblemCode/invalid`` for a value out of bounds.
+    package func updateQueue(_ id: EventID, _ change: QueueChange) async throws -> Event? {
+        var rules = QueueRules()
+        if let maxActive = change.maxActive { rules.maxActive = maxActive }
+        if let ratePerMinute = change.ratePerMinute { rules.ratePerMinute = ratePerMinute }
+        if let passSeconds = change.passSeconds { rules.passSeconds = passSeconds }
+        let errors = EventFile.errors(in: rules)
+        if let first = errors.first { throw Problem(.invalid, "\(first.field) \(first.detail).", errors: errors) }
+        let event = try await store.updateQueue(id, change)
+        cache.forget(id)
+        return event
+    }
+
+    /// Drops this instance's copy, as when another instance announced a change.
+    package func forget(_ id: EventID) {
+        cache.forget(id)
+    }
+}
