@@ -142,7 +142,21 @@ let package = Package(
         ),
         .target(
             name: "Seating",
-            dependencies: ["HoldfastCore", "Events", "Redis", "Postgres", logging, lifecycle, metrics],
+            dependencies: ["HoldfastCore", "Events", "Redis", "Postgres", nioCore, logging, lifecycle, metrics],
+            resources: [
+                .embedInCode("State/SeatState.lua"),
+                .embedInCode("Holds/SelectSeats.lua"),
+                .embedInCode("Holds/TakeBest.lua"),
+                .embedInCode("Holds/ReleaseSeats.lua"),
+                .embedInCode("Holds/ExtendHold.lua"),
+                .embedInCode("Holds/ShowHold.lua"),
+                .embedInCode("Holds/SweepHolds.lua"),
+                .embedInCode("Claims/MarkReserved.lua"),
+                .embedInCode("Claims/FreeSeats.lua"),
+                .embedInCode("Map/ShowSeats.lua"),
+                .embedInCode("Map/ShowChanges.lua"),
+                .embedInCode("Rebuild/RebuildSeats.lua"),
+            ],
             swiftSettings: settings
         ),
         .target(

@@ -1,0 +1,117 @@
+import HoldfastCore
+import Logging
+import Postgres
+import Seating
+
+/// What Redis must be told after a commit.
+///
+/// A row is written in the transaction that changes the reservation and deleted when Redis has answered. The one who
+/// committed tells Redis at once; a row that remains, because that one died or Redis was away, is drained by the
+/// ``OrderSweeper``. Rows may be carried out twice, late or out of order: the scripts remember claims given back.
+enum Outbox {
+    enum Action: String {
+        case reserve, free
+    }
+
+    /// How many rows one round carries out.
+    static let batch = 200
+
+    static func add(_ action: Action, of reservations: [ReservationID]) -> PostgresQuery {
+        """
+        INSERT INTO outbox (event_id, reservation_id, claim_number, action)
+        SELECT event_id, id, claim_number, \(action.rawValue) FROM reservations
+        WHERE id = ANY(\(reservations.map(\.rawValue))::uuid[])
+        """
+    }
+
+    struct Row: Sendable {
+        let id: Int64
+        let event: EventID
+        let user: UserID
+        let claim: ClaimID
+        let action: Action
+        let seats: [SeatID]
+        /// Whether the claim still stands. One given back meanwhile is not announced any more.
+        let isLive: Bool
+    }
+
+    static let columns = """
+        SELECT o.id, o.event_id::text, r.user_id, o.reservation_id::text, o.claim_number, o.action,
+            array_agg(c.seat_id ORDER BY c.seat_id),
+            bool_and(c.live AND c.claim_number = o.claim_number)
+        FROM outbox o
+        JOIN reservations r ON r.id = o.reservation_id
+        JOIN seat_claims c ON c.reservation_id = o.reservation_id
+        """
+
+    static func decode(_ row: PostgresRow) throws -> Row {
+        let (id, event, user, reservation, number, action, seats, isLive) =
+            try row.decode((Int64, String, String, String, Int, String, [String], Bool).self)
+        guard let event = EventID(event), let user = UserID(user), let reservation = ReservationID(reservation),
+            let action = Action(rawValue: action)
+        else { throw PostgresError(.decoding, "outbox: a row that no release of ours wrote") }
+        return Row(
+            id: id,
+            event: event,
+            user: user,
+            claim: ClaimID(reservation: reservation, number: number),
+            action: action,
+            seats: seats.compactMap { SeatID($0) },
+            isLive: isLive
+        )
+    }
+}
+
+extension Orders {
+    /// Tells Redis what was just committed. A failure is only logged: the sweeper will do it.
+    func tellRedis(about reservations: [ReservationID]) async {
+        do {
+            let rows = try await postgres.query(
+                """
+                \(unescaped: Outbox.columns)
+                WHERE o.reservation_id = ANY(\(reservations.map(\.rawValue))::uuid[])
+                GROUP BY o.id, r.user_id ORDER BY o.id
+                """
+            )
+            try await carryOut(try rows.map(Outbox.decode))
+        } catch {
+            logger.debug("outbox left to the sweeper", metadata: ["error": "\(error)"])
+        }
+    }
+
+    /// Carries out the oldest rows of the outbox.
+    ///
+    /// - Returns: how many rows were found; as many as ``Outbox/batch`` means that there may be more.
+    package func drainOutbox() async throws -> Int {
+        let rows = try await postgres.query(
+            """
+            \(unescaped: Outbox.columns)
+            WHERE o.id IN (SELECT id FROM outbox ORDER BY id LIMIT \(Outbox.batch))
+            GROUP BY o.id, r.user_id ORDER BY o.id
+            """
+        )
+        try await carryOut(try rows.map(Outbox.decode))
+        return rows.count
+    }
+
+    /// In order per event. A row that fails stays, and so do the later ones of its event; other events go on.
+    private func carryOut(_ rows: [Outbox.Row]) async throws {
+        var done: [Int64] = []
+        var failures: [EventID: any Error] = [:]
+        for row in rows where failures[row.event] == nil {
+            do {
+                switch row.action {
+                case .reserve where row.isLive:
+                    try await seating.markReserved(row.seats, claim: row.claim, user: row.user, in: row.event)
+                case .reserve: break
+                case .free: try await seating.free(row.seats, claim: row.claim, in: row.event)
+                }
+                done.append(row.id)
+            } catch {
+                failures[row.event] = error
+            }
+        }
+        if !done.isEmpty { _ = try await postgres.query("DELETE FROM outbox WHERE id = ANY(\(done)::bigint[])") }
+        if let failure = failures.values.first { throw failure }
+    }
+}

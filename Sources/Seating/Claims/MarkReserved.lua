@@ -1,0 +1,41 @@
+-- MarkReserved: seats that PostgreSQL has given to a reservation leave the hold and become claims.
+--
+-- ARGV[5] user   ARGV[6] claim, unique to one taking of the seats   ARGV[7…] seats, at least one
+-- Returns {"OK", epoch, seq}. O(seats). Safe to repeat, also late: a claim given back stays given back.
+--
+-- PostgreSQL has decided, so whoever else holds such a seat here loses it. That takes a hold that ended between the
+-- check and the commit, and a quick second person.
+expire_due(100)
+local user, claim, seats = ARGV[5], ARGV[6], arguments(7)
+if redis.call("ZSCORE", FREED, claim) then return {"OK", epoch, seq} end
+local mine = user .. "|" .. claim
+local before = redis.call("HMGET", CLAIMS, unpack(seats))
+local holders = redis.call("HMGET", HOLDS, unpack(seats))
+local marked, leaving = {}, {}
+for i, seat in ipairs(seats) do
+    local former = before[i]
+    if former ~= mine then
+        if former then
+            local owner = string.match(former, "^[^|]*")
+            if redis.call("HINCRBY", CLAIMANTS, owner, -1) <= 0 then redis.call("HDEL", CLAIMANTS, owner) end
+        end
+        redis.call("HSET", CLAIMS, seat, mine)
+        redis.call("HINCRBY", CLAIMANTS, user, 1)
+        marked[#marked + 1] = seat
+    end
+    if holders[i] then
+        leaving[holders[i]] = leaving[holders[i]] or {}
+        table.insert(leaving[holders[i]], seat)
+        redis.call("HDEL", HOLDS, seat)
+    end
+end
+for holder, gone in pairs(leaving) do
+    local hold = load_hold(holder)
+    if hold then
+        hold.seats = without(hold.seats, set_of(gone))
+        store_hold(hold)
+        if holder ~= user then notify("x", holder, hold.expires_ms, gone) end
+    end
+end
+publish("r", marked)
+return {"OK", epoch, seq}

@@ -1,0 +1,53 @@
+package import Events
+package import HoldfastCore
+import Redis
+
+extension Seating {
+    /// Whether a person holds all of these seats now, and with which grant.
+    package func verifyHeld(_ seats: [SeatID], by user: UserID, in event: Event) async throws -> HoldCheck {
+        let seats = try Self.distinct(seats)
+        let selection = try await selection(of: user, in: event)
+        let held = Set(selection.seats)
+        let missing = seats.filter { !held.contains($0) }
+        guard missing.isEmpty, let fence = selection.fence, let expiresAt = selection.expiresAt else {
+            return .notHeld(missing.isEmpty ? seats : missing)
+        }
+        return .held(fence, expiresAt: expiresAt)
+    }
+
+    /// Tells Redis, and through it everyone, that seats belong to a reservation that PostgreSQL has committed.
+    ///
+    /// Safe to repeat at any time, also after ``free(_:claim:in:)``: a claim given back stays given back.
+    ///
+    /// - Parameter claim: see ``ClaimID``.
+    package func markReserved(_ seats: [SeatID], claim: ClaimID, user: UserID, in event: EventID) async throws {
+        guard !seats.isEmpty else { return }
+        let arguments =
+            [RedisArgument(user.rawValue), RedisArgument(claim.description)] + seats.map { RedisArgument($0.rawValue) }
+        _ = try await state.run(SeatScript.markReserved, event, arguments)
+    }
+
+    /// Puts the seats of a reservation that ended back on sale. Safe to repeat.
+    package func free(_ seats: [SeatID], claim: ClaimID, in event: EventID) async throws {
+        guard !seats.isEmpty else { return }
+        let arguments = [RedisArgument(claim.description)] + seats.map { RedisArgument($0.rawValue) }
+        _ = try await state.run(SeatScript.free, event, arguments)
+    }
+}
+
+/// One taking of seats by a reservation.
+///
+/// A reservation whose seats were given back may take them again (a payment that came late); the number tells the
+/// two apart, so that a message about the first that arrives late cannot undo the second.
+package struct ClaimID: Hashable, Sendable, CustomStringConvertible {
+    package let reservation: ReservationID
+    /// From 1.
+    package let number: Int
+
+    package init(reservation: ReservationID, number: Int) {
+        self.reservation = reservation
+        self.number = number
+    }
+
+    package var description: String { "\(reservation):\(number)" }
+}

@@ -1,0 +1,6 @@
+-- ShowHold: what a person holds.
+--
+-- ARGV[5] user
+-- Returns `answer` with OK. O(seats held).
+expire_due(100)
+return answer("OK", live_hold(ARGV[5]))

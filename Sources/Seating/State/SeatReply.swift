@@ -1,0 +1,78 @@
+import HoldfastCore
+import Redis
+
+/// A script's reply: a status, the epoch, and the fields of the action.
+struct SeatReply: Sendable {
+    /// The first field of a reply.
+    enum Status: String, Sendable {
+        case ok = "OK"
+        case unavailable = "UNAVAILABLE"
+        case notAdmitted = "PASS"
+        case notOpen = "CLOSED"
+        case limit = "LIMIT"
+        case nothing = "NOTHING"
+        case reset = "RESET"
+        case old = "OLD"
+        case otherEpoch = "EPOCH"
+        case rebuild = "REBUILD"
+    }
+
+    let script: String
+    let status: Status
+    let fields: [RESPValue]
+
+    init(_ value: RESPValue, of script: RedisScript) throws(RedisError) {
+        if let failure = value.failure { throw failure }
+        guard let fields = value.array, let status = fields.first?.string.flatMap({ Status(rawValue: $0) }) else {
+            throw RedisError(.unexpectedReply, "\(script.name): the reply does not begin with a status")
+        }
+        self.script = script.name
+        self.status = status
+        self.fields = fields
+    }
+
+    func integer(_ index: Int) throws(RedisError) -> Int64 {
+        guard index < fields.count, let number = fields[index].int else { throw unexpected("an integer", at: index) }
+        return Int64(number)
+    }
+
+    func array(_ index: Int) throws(RedisError) -> [RESPValue] {
+        guard index < fields.count, let array = fields[index].array else { throw unexpected("an array", at: index) }
+        return array
+    }
+
+    func seats(_ index: Int) throws(RedisError) -> [SeatID] {
+        var seats: [SeatID] = []
+        for value in try array(index) {
+            guard let seat = value.string.flatMap({ SeatID($0) }) else { throw unexpected("seats", at: index) }
+            seats.append(seat)
+        }
+        return seats
+    }
+
+    /// What the scripts' `answer` tells: status, epoch, seq, expiry, fence, extensions, seats, refused seats.
+    func selection() throws(RedisError) -> Selection {
+        let seq = try integer(2)
+        let seats = try seats(6).sorted()
+        guard !seats.isEmpty else {
+            return Selection(
+                seats: [],
+                expiresAt: nil,
+                fence: nil,
+                extensionsLeft: Selection.maxExtensions,
+                seq: seq
+            )
+        }
+        return Selection(
+            seats: seats,
+            expiresAt: ServerTime(millisecondsSinceEpoch: try integer(3)),
+            fence: Fence(epoch: try integer(1), counter: try integer(4)),
+            extensionsLeft: max(0, Selection.maxExtensions - Int(try integer(5))),
+            seq: seq
+        )
+    }
+
+    func unexpected(_ what: String, at index: Int) -> RedisError {
+        RedisError(.unexpectedReply, "\(script): field \(index) of the reply is not \(what)", mayHaveRun: true)
+    }
+}

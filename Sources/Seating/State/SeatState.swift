@@ -1,0 +1,124 @@
+import Events
+import HoldfastCore
+import Logging
+import Postgres
+import Redis
+import Synchronization
+
+/// Runs the scripts against the current life of an event's seat state, and begins a new life when Redis lost it.
+///
+/// An instance remembers the epoch it saw last and sends it along. A script that finds another one touches nothing:
+/// a higher epoch is adopted, a lower or missing one means that Redis was wiped or came back from an old file, and the
+/// state is rebuilt from PostgreSQL before the event takes another action.
+final class SeatState: Sendable {
+    private let redis: RedisClient
+    private let postgres: PostgresClient
+    private let passesKey: @Sendable (EventID) -> String
+    private let logger: Logger
+    /// The time that scripts are given: 0 is the Redis server's clock. Tests set another.
+    private let nowMs: @Sendable () -> Int64
+    /// One entry per event that this instance has touched; some 100 bytes each.
+    private let epochs = Mutex<[EventID: Int64]>([:])
+    /// The rebuilds under way in this process, so that a rush for one event starts one.
+    private let rebuilds = Mutex<[EventID: Task<Int64, any Error>]>([:])
+
+    init(
+        redis: RedisClient,
+        postgres: PostgresClient,
+        passesKey: @escaping @Sendable (EventID) -> String,
+        logger: Logger,
+        nowMs: @escaping @Sendable () -> Int64
+    ) {
+        self.redis = redis
+        self.postgres = postgres
+        self.passesKey = passesKey
+        self.logger = logger
+        self.nowMs = nowMs
+    }
+
+    /// Runs one action, rebuilding the state first if it must be.
+    ///
+    /// - Throws: ``Problem`` with `rebuilding` while another instance rebuilds for longer than a caller should wait.
+    func run(_ script: RedisScript, _ event: EventID, _ arguments: [RedisArgument] = []) async throws -> SeatReply {
+        var epoch = try await knownEpoch(of: event)
+        // One round per way a state can change under us: lost, then rebuilt by another. More would be a storm.
+        for _ in 0..<4 {
+            let call = call(script, event, epoch: epoch, arguments)
+            let reply = try SeatReply(
+                try await redis.eval(script, keys: call.keys, arguments: call.arguments),
+                of: script
+            )
+            switch reply.status {
+            case .otherEpoch: epoch = adopt(try reply.integer(1), for: event)
+            case .rebuild: epoch = try await rebuild(event)
+            default: return reply
+            }
+        }
+        throw Problem(.rebuilding, "The seats of this event are being restored. Please try again in a moment.")
+    }
+
+    /// The call of a script that is sent as it is, for pipelines; its reply may be `REBUILD`.
+    func call(
+        _ script: RedisScript,
+        _ event: EventID,
+        epoch: Int64,
+        _ arguments: [RedisArgument]
+    ) -> RedisScriptCall {
+        let keys = SeatingKeys(event: event)
+        let common = [
+            RedisArgument(nowMs()), RedisArgument(epoch), RedisArgument(event.rawValue), RedisArgument(keys.channel),
+        ]
+        return RedisScriptCall(script, keys: keys.all + [passesKey(event)], arguments: common + arguments)
+    }
+
+    /// Several events in one round trip, for the sweeper. Events whose state is lost are left to their next visitor.
+    func runEach(_ script: RedisScript, _ events: [EventID], _ arguments: [RedisArgument]) async throws
+        -> [(EventID, SeatReply)]
+    {
+        var calls: [RedisScriptCall] = []
+        for event in events {
+            calls.append(call(script, event, epoch: try await knownEpoch(of: event), arguments))
+        }
+        let replies = try await redis.eval(calls)
+        var results: [(EventID, SeatReply)] = []
+        for (event, value) in zip(events, replies) {
+            let reply = try SeatReply(value, of: script)
+            if reply.status == .otherEpoch { _ = adopt(try reply.integer(1), for: event) }
+            if reply.status == .ok { results.append((event, reply)) }
+        }
+        return results
+    }
+
+    private func knownEpoch(of event: EventID) async throws -> Int64 {
+        if let epoch = epochs.withLock({ $0[event] }) { return epoch }
+        return adopt(try await SeatEpochs.current(of: event, in: postgres), for: event)
+    }
+
+    @discardableResult
+    func adopt(_ epoch: Int64, for event: EventID) -> Int64 {
+        epochs.withLock { epochs in
+            let newest = max(epoch, epochs[event] ?? 0)
+            epochs[event] = newest
+            return newest
+        }
+    }
+
+    // MARK: Rebuild
+
+    /// Begins a new life of the state and returns its epoch. Callers of one process share one rebuild.
+    ///
+    /// - Parameter force: also when Redis seems whole, as an operator may ask.
+    func rebuild(_ event: EventID, force: Bool = false) async throws -> Int64 {
+        let rebuild = SeatRebuild(redis: redis, postgres: postgres, event: event, logger: logger)
+        let task = rebuilds.withLock { rebuilds in
+            if let running = rebuilds[event] { return running }
+            // Unstructured, because one caller's cancellation must not fail the others. Each caller awaits it, and it
+            // ends by the stores' deadlines.
+            let task = Task { try await rebuild.run(force: force) }
+            rebuilds[event] = task
+            return task
+        }
+        defer { rebuilds.withLock { if $0[event] == task { $0[event] = nil } } }
+        return adopt(try await task.value, for: event)
+    }
+}
