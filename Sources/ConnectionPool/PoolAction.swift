@@ -48,4 +48,11 @@ package struct PoolCounts: Equatable, Sendable {
     package var idle = 0
     package var leased = 0
     package var waiting = 0
+
+    package init(connecting: Int = 0, idle: Int = 0, leased: Int = 0, waiting: Int = 0) {
+        self.connecting = connecting
+        self.idle = idle
+        self.leased = leased
+        self.waiting = waiting
+    }
 }

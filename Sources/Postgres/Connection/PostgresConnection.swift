@@ -156,14 +156,27 @@ package actor PostgresConnection {
         defer { clean.store(handle.isIdle, ordering: .releasing) }
         do throws(PostgresError) {
             try check(call, operation)
-            let plan = StatementPlan(call, cache: &cache, isInTransaction: !handle.isIdle)
-            let outcomes = try handle.run(plan.steps, operation: operation)
-            return .success(try plan.reply(outcomes, cache: &cache))
+            return .success(try send(call, operation, isRepeatable: handle.isIdle))
         } catch {
             if error.mayHaveRun || !handle.isOpen { handle.finish() }
             logger.trace("postgres call failed", metadata: ["postgres.error": "\(error)"])
             return .failure(error)
         }
+    }
+
+    /// - Parameter isRepeatable: whether a statement whose cached plan a migration made useless may be prepared and
+    ///   sent again. The server refuses such a plan before it runs, and outside a transaction nothing else is lost.
+    private func send(
+        _ call: Call,
+        _ operation: LibPQConnection.Operation,
+        isRepeatable: Bool
+    ) throws(PostgresError) -> Reply {
+        let plan = StatementPlan(call, cache: &cache, isInTransaction: !handle.isIdle)
+        let outcomes = try handle.run(plan.steps, operation: operation)
+        if isRepeatable, handle.isIdle, plan.forgetStale(outcomes, cache: &cache) {
+            return try send(call, operation, isRepeatable: false)
+        }
+        return try plan.reply(outcomes, cache: &cache)
     }
 
     private func performScript(

@@ -4,7 +4,7 @@ struct StatementPlan {
         case deallocate(name: String)
         case prelude
         case prepare(sql: String, name: String)
-        case query(sql: String)
+        case query(sql: String, wasCached: Bool)
     }
 
     private(set) var steps: [LibPQConnection.Step] = []
@@ -19,20 +19,32 @@ struct StatementPlan {
         var prepared: [String: String] = [:]
         for query in call.queries {
             let name: String
+            var wasCached = true
             if let known = prepared[query.sql] ?? cache.name(of: query.sql) {
                 name = known
             } else {
                 name = cache.newName()
+                wasCached = false
                 prepared[query.sql] = name
                 add(.prepare(name: name, sql: query.sql), .prepare(sql: query.sql, name: name))
             }
-            add(.execute(name: name, parameters: query.parameters), .query(sql: query.sql))
+            add(.execute(name: name, parameters: query.parameters), .query(sql: query.sql, wasCached: wasCached))
         }
     }
 
     private mutating func add(_ step: LibPQConnection.Step, _ role: Role) {
         steps.append(step)
         roles.append(role)
+    }
+
+    /// Forgets a cached statement that the server can no longer run. True if there was one.
+    func forgetStale(_ outcomes: [LibPQConnection.Outcome], cache: inout StatementCache) -> Bool {
+        for case (.query(let sql, true), .failed(let failure)) in zip(roles, outcomes)
+        where failure.invalidatesStatement {
+            cache.remove(sql)
+            return true
+        }
+        return false
     }
 
     /// - Throws: ``PostgresError`` for the first step that failed.
@@ -54,7 +66,7 @@ struct StatementPlan {
                 throw failure.error("query", statement: nil)
             case (.prepare(let sql, _), .failed(let failure)):
                 throw failure.error("query", statement: sql)
-            case (.query(let sql), .failed(let failure)):
+            case (.query(let sql, _), .failed(let failure)):
                 if failure.invalidatesStatement { cache.remove(sql) }
                 throw failure.error("query", statement: sql)
             case (_, .skipped):

@@ -4,6 +4,11 @@ package struct MigrationReport: Sendable, Equatable {
     package var applied: [Migration]
     /// Applied before.
     package var alreadyApplied: [Int]
+
+    package init(applied: [Migration], alreadyApplied: [Int]) {
+        self.applied = applied
+        self.alreadyApplied = alreadyApplied
+    }
 }
 
 /// Brings the schema to the newest version: every file once, in order, each in a transaction of its own.

@@ -1,11 +1,10 @@
 import Foundation
 import Postgres
-import Synchronization
 import TestSupport
 import Testing
 
-@Suite("Statements and transactions on a real server", .enabled(if: TestPostgres.isConfigured))
-struct PostgresClientPostgresTests {
+@Suite("Values on their way to a real server and back", .enabled(if: TestPostgres.isConfigured))
+struct RoundTripPostgresTests {
     @Test("Every type comes back as it was sent")
     func roundTrip() async throws {
         try await TestPostgres.withDatabase { client in
