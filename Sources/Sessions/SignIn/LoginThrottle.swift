@@ -18,16 +18,16 @@ package enum ThrottleDecision: Sendable, Equatable {
 ///
 /// - An account allows 9 wrong passwords in 15 minutes. Addresses from which its owner signed in within 30 days, at most
 ///   16, are counted each for itself, so that a stranger elsewhere cannot lock the owner out.
-/// - An address has 360 units of work a minute. A wrong password costs 6 and needs room for 6, so the 60th is refused; a
-///   right one or a registration costs 1.
+/// - An address has 1,200 units of work a minute. A wrong password costs 20, so the 60th is refused; a right one or a
+///   registration costs 1, for a whole office may stand behind one address.
 ///
 /// Redis holds addresses only as hashes, and every counter expires.
 package struct LoginThrottle: Sendable {
     static let wrongLimit = 10
     static let wrongWindow = Duration.seconds(900)
-    static let workLimit = 360
+    static let workLimit = 1_200
     static let workWindow = Duration.seconds(60)
-    static let wrongWork = 6
+    static let wrongWork = 20
     static let rightWork = 1
 
     private static let wrongPassword = RedisScript(
@@ -46,7 +46,7 @@ package struct LoginThrottle: Sendable {
         var calls = [work(0, hash)]
         if let user { calls.append(wrong("ask", user, hash)) }
         let counts = try await run(calls)
-        if counts[0].count > Self.workLimit - Self.wrongWork { return .refused(retryAfterSeconds: counts[0].seconds) }
+        if counts[0].count >= Self.workLimit - Self.wrongWork { return .refused(retryAfterSeconds: counts[0].seconds) }
         // The attempt to come would be the tenth.
         if counts.count > 1, counts[1].count >= Self.wrongLimit - 1 {
             return .refused(retryAfterSeconds: counts[1].seconds)
