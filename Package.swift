@@ -121,7 +121,16 @@ let package = Package(
         ),
         .target(
             name: "Sessions",
-            dependencies: ["HoldfastCore", "Redis", "Postgres", crypto, jwtKit, logging, lifecycle],
+            dependencies: ["HoldfastCore", "Redis", "Postgres", crypto, jwtKit, logging, lifecycle, nioCore],
+            resources: [
+                .embedInCode("Store/CreateSession.lua"),
+                .embedInCode("Store/TouchSession.lua"),
+                .embedInCode("Store/EndSessions.lua"),
+                .embedInCode("Store/ListSessions.lua"),
+                .embedInCode("Store/NoteSession.lua"),
+                .embedInCode("SignIn/WrongPassword.lua"),
+                .embedInCode("SignIn/SignInWork.lua"),
+            ],
             swiftSettings: settings
         ),
         .target(

@@ -1,1 +1,184 @@
-// Accounts
+package import HoldfastCore
+package import Logging
+package import Postgres
+
+/// Who may sign in: registration, passwords, and looking people up.
+///
+/// PostgreSQL decides everything here; memory holds looked-up users for at most 30 seconds.
+package final class Accounts: Sendable {
+    /// Stands where a hash would be in accounts that no password opens. It is not a PHC string, so nothing matches it.
+    static let noPassword = "!"
+
+    private let postgres: PostgresClient
+    private let passwords: PasswordHasher
+    private let logger: Logger
+    private let cache = UserCache()
+
+    package init(postgres: PostgresClient, passwords: PasswordHasher, logger: Logger) {
+        self.postgres = postgres
+        self.passwords = passwords
+        self.logger = logger
+    }
+
+    // MARK: Registration
+
+    /// Makes an account.
+    ///
+    /// - Throws: ``Problem`` `.invalid` naming each bad field; `PostgresError` when the database fails.
+    package func register(
+        userID: String,
+        password: String,
+        name: String,
+        email: String,
+        role: Role = .user
+    ) async throws -> RegistrationOutcome {
+        let wanted = try Registration(userID: userID, password: password, name: name, email: email)
+        // A name that is taken should not cost a hash. The insert below decides all the same.
+        guard try await load(wanted.userID) == nil else { return .exists }
+        let hash: String
+        do {
+            hash = try await passwords.hash(wanted.password)
+        } catch {
+            return .busy(retryAfterSeconds: try Self.retryAfter(error))
+        }
+        let rows = try await postgres.query(
+            """
+            INSERT INTO users (user_id, user_name, email, role, password_hash)
+            VALUES (\(wanted.userID.rawValue), \(wanted.name), \(wanted.email), \(role.rawValue), \(hash))
+            ON CONFLICT (user_id) DO NOTHING
+            RETURNING (extract(epoch FROM created_at) * 1000)::bigint
+            """
+        )
+        guard let row = rows.first else { return .exists }
+        let createdAtMs = try row.decode(Int64.self)
+        return .registered(
+            User(
+                userID: wanted.userID,
+                name: wanted.name,
+                email: wanted.email,
+                role: role,
+                active: true,
+                createdAt: ServerTime(millisecondsSinceEpoch: createdAtMs)
+            )
+        )
+    }
+
+    /// Makes `PREFIX1` … `PREFIXcount` for load tests: no password opens them, and repeating it changes nothing.
+    ///
+    /// - Bounds: `count` 1 to 1,000,000, sent in statements of 20,000 so that each stays far below the time limit.
+    package func createMany(prefix: String = "load-", count: Int) async throws -> [UserID] {
+        guard (1...1_000_000).contains(count), let last = UserID("\(prefix)\(count)") else {
+            throw Problem.invalid(.init("users", "must be 1 to 1000000"))
+        }
+        let batchSize = 20_000
+        for first in stride(from: 1, through: count, by: batchSize) {
+            let end = min(first + batchSize - 1, count)
+            _ = try await postgres.query(
+                """
+                INSERT INTO users (user_id, user_name, email, role, password_hash)
+                SELECT \(prefix)::text || n, 'Load test ' || n, \(prefix)::text || n || '@example.invalid', 'user', \(Self.noPassword)::text
+                FROM generate_series(\(Int64(first))::bigint, \(Int64(end))::bigint) AS n
+                ON CONFLICT (user_id) DO NOTHING
+                """
+            )
+        }
+        logger.debug("load test users ready", metadata: ["count": "\(count)", "last": "\(last)"])
+        return (1...count).compactMap { UserID("\(prefix)\($0)") }
+    }
+
+    // MARK: Signing in
+
+    /// Checks a password.
+    ///
+    /// The same work is done for a user that does not exist, so nobody learns from an answer or its time who has an
+    /// account. A hash made with other parameters than today's is replaced on the way.
+    package func authenticate(userID: String, password: String) async throws -> AuthenticationOutcome {
+        let found: (user: User, hash: String)?
+        if let id = UserID(userID) { found = try await loadWithHash(id) } else { found = nil }
+        // Longer than any password that could be registered: do not hash it, but do not answer sooner either.
+        let isPossible = password.utf8.count <= Registration.maxPasswordBytes
+        let verdict: PasswordVerdict
+        do {
+            verdict = try await passwords.verify(isPossible ? password : "", against: isPossible ? found?.hash : nil)
+        } catch {
+            return .busy(retryAfterSeconds: try Self.retryAfter(error))
+        }
+        guard let found, case .right(let needsRehash) = verdict else { return .wrongCredentials }
+        guard found.user.active else { return .disabled }
+        if needsRehash { await rehash(found.user.userID, password, replacing: found.hash) }
+        return .authenticated(found.user)
+    }
+
+    private func rehash(_ id: UserID, _ password: String, replacing old: String) async {
+        do {
+            let hash = try await passwords.hash(password)
+            // Only if it is still the hash that was checked: a password changed meanwhile stays changed.
+            _ = try await postgres.query(
+                """
+                UPDATE users SET password_hash = \(hash), updated_at = now()
+                WHERE user_id = \(id.rawValue) AND password_hash = \(old)
+                """
+            )
+        } catch {
+            // The next sign-in tries again; this one was right and goes through.
+            logger.debug("password kept its old parameters")
+        }
+    }
+
+    /// Seconds to wait, when that is what the error says; otherwise the error itself.
+    private static func retryAfter(_ error: PasswordHashingError) throws -> Int {
+        switch error {
+        case .busy(let seconds): return seconds
+        case .cancelled: throw CancellationError()
+        case .failed: throw error
+        }
+    }
+
+    // MARK: Looking up
+
+    /// The user, from memory when asked for within the last 30 seconds.
+    package func user(_ id: UserID) async throws -> User? {
+        if let user = cache.user(id, now: .now) { return user }
+        let ticket = cache.ticket()
+        guard let user = try await load(id) else { return nil }
+        cache.keep(user, ticket: ticket, now: .now)
+        return user
+    }
+
+    /// Makes the next look-up ask PostgreSQL; call it when a message says that the user changed.
+    package func forget(_ id: UserID) { cache.forget(id) }
+
+    /// Enables or disables an account; nil if there is none. Other instances follow within 30 seconds, or when told.
+    package func setActive(_ id: UserID, _ active: Bool) async throws -> User? {
+        let rows = try await postgres.query(
+            "UPDATE users SET active = \(active), updated_at = now() WHERE user_id = \(id.rawValue) RETURNING user_id"
+        )
+        cache.forget(id)
+        return rows.isEmpty ? nil : try await user(id)
+    }
+
+    private func load(_ id: UserID) async throws -> User? { try await loadWithHash(id)?.user }
+
+    private func loadWithHash(_ id: UserID) async throws -> (user: User, hash: String)? {
+        let rows = try await postgres.query(
+            """
+            SELECT user_name, email, role, active, (extract(epoch FROM created_at) * 1000)::bigint, password_hash
+            FROM users WHERE user_id = \(id.rawValue)
+            """
+        )
+        guard let row = rows.first else { return nil }
+        let (name, email, role, active, createdAtMs, hash) = try row.decode(
+            (String, String, String, Bool, Int64, String).self
+        )
+        let user = User(
+            userID: id,
+            name: name,
+            email: email,
+            // The table's constraint allows no other; were there one, it would be given the least rights.
+            role: Role(rawValue: role) ?? .user,
+            active: active,
+            createdAt: ServerTime(millisecondsSinceEpoch: createdAtMs)
+        )
+        return (user, hash)
+    }
+}

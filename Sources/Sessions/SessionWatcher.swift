@@ -1,0 +1,77 @@
+import FoundationEssentials
+import HoldfastCore
+package import Logging
+import NIOCore
+package import Redis
+import ServiceLifecycle
+
+/// Hears of ended sessions, so that an instance can close their sockets.
+///
+/// Pub/Sub loses messages. When the connection was lost, or could not be made at first, `onGap` says that all local
+/// sockets' sessions should be looked at once (``Sessions/liveness(of:)``); and that look is repeated every 5 seconds
+/// anyway by whoever owns the sockets.
+package struct SessionWatcher: Service {
+    private let subscriber: RedisSubscriber
+    private let logger: Logger
+    private let onEnded: @Sendable (SessionEnded) -> Void
+    private let onGap: @Sendable () -> Void
+
+    /// - Parameters:
+    ///   - onEnded: runs on the subscriber's event loop and must not block.
+    ///   - onGap: likewise.
+    package init(
+        subscriber: RedisSubscriber,
+        logger: Logger,
+        onEnded: @escaping @Sendable (SessionEnded) -> Void,
+        onGap: @escaping @Sendable () -> Void
+    ) {
+        self.subscriber = subscriber
+        self.logger = logger
+        self.onEnded = onEnded
+        self.onGap = onGap
+    }
+
+    package func run() async throws {
+        subscriber.onReconnect(onGap)
+        await cancelWhenGracefulShutdown {
+            var isFirst = true
+            while !Task.isCancelled {
+                do {
+                    try await self.subscriber.subscribe(SessionsKeys.endedChannel) { message in self.hear(message) }
+                    if !isFirst { self.onGap() }
+                    break
+                } catch {
+                    isFirst = false
+                    self.logger.debug("not listening to ended sessions yet", metadata: ["error": "\(error)"])
+                    try? await Task.sleep(for: .seconds(1))
+                }
+            }
+            // Nothing more to do here but to stay: handlers run on the subscriber's event loop.
+            while !Task.isCancelled { try? await Task.sleep(for: .seconds(3_600)) }
+        }
+        await subscriber.unsubscribe(SessionsKeys.endedChannel)
+    }
+
+    private func hear(_ message: ByteBuffer) {
+        guard let ended = SessionEnded(message: Array(message.readableBytesView)) else {
+            logger.debug("a message about ended sessions cannot be read")
+            return
+        }
+        onEnded(ended)
+    }
+}
+
+extension SessionEnded {
+    private struct Message: Decodable {
+        let user: UserID
+        let handle: SessionHandle
+        let reason: SessionEndReason
+    }
+
+    /// - Shape: `{"user": U, "handle": H, "reason": R}`, as the scripts write it.
+    init?(message: [UInt8]) {
+        guard message.count <= 1_024, let read = try? JSONDecoder().decode(Message.self, from: Data(message))
+        else { return nil }
+        self.init(user: read.user, handle: read.handle, reason: read.reason)
+    }
+}

@@ -1,0 +1,17 @@
+-- ListSessions: what is known of a user's live sessions.
+--
+-- KEYS[1] index    sorted set  handle, scored by expires (ms)
+-- ARGV[1] prefix of the session keys, with the same tag as KEYS[1]   ARGV[2] limit
+-- Returns {now, {handle, value, created, seen, expires, count}, …}, latest end first. O(limit).
+local time = redis.call("TIME")
+local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
+local now = string.format("%.0f", now_ms)
+redis.call("ZREMRANGEBYSCORE", KEYS[1], "-inf", now)
+local reply = {now}
+for _, handle in ipairs(redis.call("ZREVRANGE", KEYS[1], 0, tonumber(ARGV[2]) - 1)) do
+    local found = redis.call("HMGET", ARGV[1] .. handle, "value", "created", "seen", "expires", "count")
+    if found[1] and tonumber(found[4]) > now_ms then
+        reply[#reply + 1] = {handle, found[1], found[2], found[3], found[4], found[5]}
+    end
+end
+return reply

@@ -1,0 +1,231 @@
+import HoldfastCore
+import Logging
+import NIOCore
+import Redis
+import Synchronization
+import TestSupport
+import Testing
+
+@testable import Sessions
+
+@Suite(.enabled(if: TestRedis.isConfigured && TestPostgres.isConfigured)) struct SessionsRedisTests {
+    @Test("A sign-in is good on every request until it is ended, and then dead at once")
+    func lifeOfASession() async throws {
+        try await SessionsHarness.run { harness in
+            let signIn = try await harness.signIn()
+            let signedIn = try await harness.authenticate(signIn.accessToken)
+            #expect(signedIn.user == harness.user)
+            #expect(signedIn.session.handle == signIn.sessionHandle)
+            #expect(signedIn.session.client == harness.client)
+            #expect(signedIn.session.accessCount == 1)
+            #expect((3_598...3_600).contains(signedIn.session.ttlSeconds))
+            let id = harness.user.userID
+            #expect(try await harness.sessions.liveness(of: [(id, signIn.sessionHandle)]) == [true])
+            #expect(try await harness.sessions.end(signIn.sessionHandle, of: id, reason: .logout))
+            #expect(try await harness.sessions.authenticate(signIn.accessToken).word == "session expired")
+            #expect(try await harness.sessions.liveness(of: [(id, signIn.sessionHandle)]) == [false])
+            #expect(try await harness.sessions.refresh(signIn.refreshToken, client: harness.client).word == "session ended")
+        }
+    }
+
+    @Test("Redis holds neither the session id nor what is known of the device in clear")
+    func encrypted() async throws {
+        try await SessionsHarness.run { harness in
+            let signIn = try await harness.signIn()
+            let signedIn = try await harness.authenticate(signIn.accessToken)
+            let key = SessionsKeys.session(signIn.sessionHandle, of: harness.user.userID)
+            let reply = try await harness.redis.send(RedisCommand("HGETALL", RedisArgument(key)))
+            let fields = (reply.array ?? []).compactMap(\.buffer).map { String(decoding: $0.readableBytesView, as: UTF8.self) }
+            let stored = fields.joined() + key
+            #expect(!stored.contains("test browser"))
+            #expect(!stored.contains("192.0.2.7"))
+            #expect(!stored.contains(signedIn.sessionID.base64URLText))
+        }
+    }
+
+    @Test("A session with little left is extended by use, one with enough is not")
+    func sliding() async throws {
+        try await SessionsHarness.run { harness in
+            let signIn = try await harness.signIn()
+            let before = try await harness.authenticate(signIn.accessToken).session.expiresAt
+            #expect(try await harness.authenticate(signIn.accessToken).session.expiresAt == before)
+            var always = harness.sessions.configuration
+            always.sessionTTL = .seconds(7_200)
+            always.refreshThreshold = .seconds(7_200)
+            let instance = await harness.instance(always)
+            guard case .valid(let extended) = try await instance.authenticate(signIn.accessToken)
+            else { throw SessionsHarness.Unexpected() }
+            #expect(extended.session.ttlSeconds == 7_200)
+            #expect(try await harness.sessions.extend(signIn.sessionHandle, of: harness.user.userID)?.ttlSeconds == 7_200)
+        }
+    }
+
+    @Test("Accesses within 5 seconds are one write, and none of them is lost")
+    func counted() async throws {
+        try await SessionsHarness.run { harness in
+            let signIn = try await harness.signIn()
+            for _ in 0..<5 { _ = try await harness.authenticate(signIn.accessToken) }
+            #expect(try await harness.authenticate(signIn.accessToken).session.accessCount == 1)
+            // Six seconds ago, says Redis.
+            let key = SessionsKeys.session(signIn.sessionHandle, of: harness.user.userID)
+            let sixAgo = ServerTime.now.millisecondsSinceEpoch - 6_000
+            _ = try await harness.redis.send(RedisCommand("HSET", RedisArgument(key), "seen", RedisArgument(sixAgo)))
+            #expect(try await harness.authenticate(signIn.accessToken).session.accessCount == 7)
+        }
+    }
+
+    @Test("Past the maximum the oldest session goes, with its refresh token")
+    func maximum() async throws {
+        try await SessionsHarness.run(configure: { $0.maxSessionsPerUser = 3 }) { harness in
+            var signIns: [SignIn] = []
+            for _ in 0..<4 { signIns.append(try await harness.signIn()) }
+            let list = try await harness.sessions.list(of: harness.user.userID)
+            #expect(list.count == 3)
+            var dead = 0
+            for signIn in signIns where try await harness.sessions.authenticate(signIn.accessToken).word != "valid" {
+                dead += 1
+                #expect(try await harness.sessions.refresh(signIn.refreshToken, client: harness.client).word == "session ended")
+            }
+            #expect(dead == 1)
+            #expect(try await harness.sessions.authenticate(signIns[3].accessToken).word == "valid")
+        }
+    }
+
+    @Test("With replace, of many sign-ins at one moment one session is left")
+    func replace() async throws {
+        try await SessionsHarness.run(configure: { $0.duplicateLogin = .replace }) { harness in
+            let signIns = try await withThrowingTaskGroup(of: SignIn.self) { group in
+                for _ in 0..<10 { group.addTask { try await harness.signIn() } }
+                return try await group.reduce(into: [SignIn]()) { $0.append($1) }
+            }
+            #expect(try await harness.sessions.list(of: harness.user.userID).count == 1)
+            var alive = 0
+            for signIn in signIns where try await harness.sessions.authenticate(signIn.accessToken).word == "valid" {
+                alive += 1
+            }
+            #expect(alive == 1)
+        }
+    }
+
+    @Test("With reject, a second sign-in is refused until the first ends")
+    func reject() async throws {
+        try await SessionsHarness.run(configure: { $0.duplicateLogin = .reject }) { harness in
+            let first = try await harness.signIn()
+            guard case .alreadySignedIn = try await harness.sessions.create(for: harness.user, client: harness.client)
+            else { throw SessionsHarness.Unexpected() }
+            _ = try await harness.sessions.end(first.sessionHandle, of: harness.user.userID, reason: .logout)
+            _ = try await harness.signIn()
+        }
+    }
+
+    @Test("Ending all but one leaves that one, and other people's")
+    func endAll() async throws {
+        try await SessionsHarness.run { harness in
+            let (kept, other) = (try await harness.signIn(), try await harness.signIn())
+            let id = harness.user.userID
+            #expect(try await harness.sessions.endAll(of: id, reason: .logoutAll, except: kept.sessionHandle) == 1)
+            #expect(try await harness.sessions.authenticate(kept.accessToken).word == "valid")
+            #expect(try await harness.sessions.authenticate(other.accessToken).word == "session expired")
+            let stranger = try #require(UserID("stranger"))
+            #expect(try await harness.sessions.end(kept.sessionHandle, of: stranger, reason: .admin) == false)
+            #expect(try await harness.sessions.authenticate(kept.accessToken).word == "valid")
+        }
+    }
+
+    @Test("A rotation gives a new set for the same device, and the old set is dead")
+    func rotate() async throws {
+        try await SessionsHarness.run { harness in
+            let old = try await harness.signIn()
+            let before = try await harness.authenticate(old.accessToken)
+            let new = try await harness.sessions.rotate(before)
+            #expect(new.sessionHandle != old.sessionHandle)
+            #expect(try await harness.authenticate(new.accessToken).session.createdAt == before.session.createdAt)
+            #expect(try await harness.sessions.authenticate(old.accessToken).word == "session expired")
+            #expect(try await harness.sessions.refresh(old.refreshToken, client: harness.client).word == "session ended")
+            #expect(try await harness.sessions.list(of: harness.user.userID).count == 1)
+        }
+    }
+
+    @Test("A disabled user's live session lets nobody in")
+    func disabled() async throws {
+        try await SessionsHarness.run { harness in
+            let signIn = try await harness.signIn()
+            harness.disabled.insert(harness.user.userID)
+            #expect(try await harness.sessions.authenticate(signIn.accessToken).word == "disabled")
+            #expect(try await harness.sessions.refresh(signIn.refreshToken, client: harness.client).word == "disabled")
+        }
+    }
+
+    @Test("The CSRF token of a session is right for it alone")
+    func csrf() async throws {
+        try await SessionsHarness.run { harness in
+            let (a, b) = (try await harness.signIn(), try await harness.signIn())
+            let signedIn = try await harness.authenticate(a.accessToken)
+            #expect(harness.sessions.csrfToken(for: signedIn) == a.csrfToken)
+            #expect(harness.sessions.isCSRFToken(a.csrfToken, of: signedIn))
+            #expect(!harness.sessions.isCSRFToken(b.csrfToken, of: signedIn))
+            #expect(!harness.sessions.isCSRFToken("", of: signedIn))
+        }
+    }
+
+    @Test("Load-test sessions are live, count against no maximum and are listed")
+    func loadTest() async throws {
+        try await SessionsHarness.run { harness in
+            let id = try #require(UserID("load-\(harness.user.userID)"))
+            let tokens = try await harness.sessions.createMany(for: Array(repeating: id, count: 30))
+            #expect(tokens.count == 30)
+            let signedIn = try await harness.authenticate(tokens[29])
+            #expect((21_595...21_600).contains(signedIn.session.ttlSeconds))
+            #expect(try await harness.sessions.list(of: id).count == 30)
+            #expect(try await harness.sessions.activeUsers().contains(id))
+            #expect(try await harness.sessions.countActive() >= 30)
+        }
+    }
+
+    @Test("Every instance hears which session ended and why")
+    func watched() async throws {
+        try await SessionsHarness.run { harness in
+            try await TestRedis.withSubscriber { subscriber in
+                let (stream, continuation) = AsyncStream.makeStream(of: SessionEnded.self, bufferingPolicy: .bufferingNewest(64))
+                let id = harness.user.userID
+                let watcher = SessionWatcher(
+                    subscriber: subscriber,
+                    logger: Logger(label: "test"),
+                    onEnded: { if $0.user == id { continuation.yield($0) } },
+                    onGap: {}
+                )
+                try await withThrowingTaskGroup(of: Void.self) { group in
+                    group.addTask { try await watcher.run() }
+                    defer { group.cancelAll() }
+                    // Until Redis counts a listener, an end would go unheard.
+                    var listeners = 0
+                    while listeners == 0 {
+                        let reply = try await harness.redis.send(
+                            RedisCommand("PUBSUB", "NUMSUB", RedisArgument(SessionsKeys.endedChannel)))
+                        listeners = reply.array?.last?.int ?? 0
+                    }
+                    // Another test may be the listener that was counted, so end sessions until one is heard.
+                    var heard: SessionEnded?
+                    for _ in 0..<50 where heard == nil {
+                        let signIn = try await harness.signIn()
+                        _ = try await harness.sessions.end(signIn.sessionHandle, of: id, reason: .admin)
+                        heard = await Self.first(stream, within: .milliseconds(500))
+                    }
+                    #expect(heard?.reason == .admin)
+                }
+            }
+        }
+    }
+
+    private static func first(_ stream: AsyncStream<SessionEnded>, within limit: Duration) async -> SessionEnded? {
+        await withTaskGroup(of: SessionEnded?.self) { group in
+            group.addTask { await stream.first { _ in true } }
+            group.addTask {
+                try? await Task.sleep(for: limit)
+                return nil
+            }
+            defer { group.cancelAll() }
+            return await group.next() ?? nil
+        }
+    }
+}
