@@ -137,7 +137,15 @@ let package = Package(
         .target(name: "Events", dependencies: ["HoldfastCore", "Postgres", logging], swiftSettings: settings),
         .target(
             name: "WaitingRoom",
-            dependencies: ["HoldfastCore", "Events", "Redis", "Postgres", crypto, jwtKit, logging, lifecycle, metrics],
+            dependencies: [
+                "HoldfastCore", "Events", "Redis", "Postgres", crypto, jwtKit, nioCore, logging, lifecycle, metrics,
+            ],
+            resources: [
+                .embedInCode("QueueCommon.lua"), .embedInCode("Join/QueueJoin.lua"),
+                .embedInCode("Join/QueueStand.lua"), .embedInCode("Join/QueueLeave.lua"),
+                .embedInCode("Admission/QueueTick.lua"), .embedInCode("Rebuild/QueueClaim.lua"),
+                .embedInCode("Rebuild/QueueLoad.lua"),
+            ],
             swiftSettings: settings
         ),
         .target(

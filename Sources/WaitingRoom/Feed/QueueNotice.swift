@@ -1,0 +1,15 @@
+package import HoldfastCore
+
+/// What a connected person is told about their place.
+package enum QueueNotice: Sendable, Equatable {
+    /// Never worse than what the person was told before.
+    case position(UserID, position: Int, ahead: Int, total: Int, etaSeconds: Int?)
+    case lobby(UserID, total: Int)
+    case admitted(UserID, expiresAt: ServerTime)
+    /// The pass has ended.
+    case expired(UserID)
+    /// An administrator emptied the line.
+    case cleared(UserID)
+    /// The person left, in another tab.
+    case removed(UserID)
+}

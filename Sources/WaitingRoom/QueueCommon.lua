@@ -1,0 +1,115 @@
+-- QueueCommon: what every script of the waiting room begins with. Not a script of its own.
+--
+-- The place of a person is their qseq, given by PostgreSQL. A qseq is "gone" once its owner was admitted or gave up;
+-- gone only grows, so position = qseq - 1 - |gone below qseq| can only fall, in whatever order writes arrive.
+--
+-- KEYS[1]  meta       hash        epoch, loading, loading_ms, prefix, max_qseq, tick, tokens, filled_ms, hold_until_ms,
+--                                 writes, admitted_total, changed
+-- KEYS[2]  waiting    sorted set  user, scored by qseq: those not known to be away
+-- KEYS[3]  away       sorted set  user, scored by qseq: passed over until they are seen again
+-- KEYS[4]  seen       sorted set  user, scored by the moment of their last sign of presence
+-- KEYS[5]  passes     sorted set  user, scored by expires_at_ms
+-- KEYS[6]  pass_places hash       user -> qseq of their pass
+-- KEYS[7]  gone       sorted set  qseq above prefix that are gone, scored by itself; all up to prefix are gone
+-- KEYS[8]  delta      list        qseq gone since the last tick by leaving
+-- KEYS[9]  undurable  sorted set  "n|a|user|qseq|admitted_ms|expires_ms" and "n|x|user|qseq", scored by n: not yet in
+--                                 PostgreSQL
+-- KEYS[10] lobby      set         users who wait for the draw
+local meta, waiting, away, seen, passes = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
+local pass_places, gone, delta, undurable, lobby = KEYS[6], KEYS[7], KEYS[8], KEYS[9], KEYS[10]
+
+-- One clock decides who is away and when a pass ends. Only tests give another.
+local function clock(given_ms)
+    local now_ms = tonumber(given_ms)
+    if now_ms ~= 0 then return now_ms end
+    local time = redis.call("TIME")
+    return time[1] * 1000 + math.floor(time[2] / 1000)
+end
+
+local function number(field)
+    return tonumber(redis.call("HGET", meta, field) or 0) or 0
+end
+
+-- Numbers above 10^14 would be written with an exponent.
+local function text(value)
+    return string.format("%.0f", value)
+end
+
+-- Remembers what PostgreSQL must be told; the leader writes it and removes it.
+local function remember(line)
+    local n = redis.call("HINCRBY", meta, "writes", 1)
+    redis.call("ZADD", undurable, n, text(n) .. "|" .. line)
+end
+
+local function is_gone(qseq)
+    return qseq <= number("prefix") or redis.call("ZSCORE", gone, text(qseq)) ~= false
+end
+
+local function add_gone(qseq)
+    if qseq > number("prefix") then redis.call("ZADD", gone, qseq, text(qseq)) end
+end
+
+-- Moves the run that follows the prefix from the set into the prefix. At most 10,000 at once: the rest comes next time.
+local function advance_prefix()
+    local prefix = number("prefix")
+    local before = prefix
+    for _ = 1, 50 do
+        local run = redis.call("ZRANGE", gone, 0, 199)
+        local count = 0
+        for index = 1, #run do
+            if tonumber(run[index]) > prefix + 1 then break end
+            prefix = math.max(prefix, tonumber(run[index]))
+            count = index
+        end
+        if count > 0 then redis.call("ZREMRANGEBYRANK", gone, 0, count - 1) end
+        if count < 200 then break end
+    end
+    if prefix ~= before then redis.call("HSET", meta, "prefix", text(prefix)) end
+    return prefix
+end
+
+-- How many places are neither gone nor still to be given.
+local function total_waiting()
+    return math.max(0, number("max_qseq") - number("prefix") - redis.call("ZCARD", gone))
+end
+
+local function end_pass(user)
+    local qseq = redis.call("HGET", pass_places, user)
+    redis.call("ZREM", passes, user)
+    redis.call("HDEL", pass_places, user)
+    if qseq then remember("x|" .. user .. "|" .. qseq) end
+    return qseq
+end
+
+-- A sign of presence: whoever was passed over is in line again, in front of all with a higher qseq.
+local function touch(user, now_ms)
+    local qseq = redis.call("ZSCORE", away, user)
+    if qseq then
+        redis.call("ZREM", away, user)
+        redis.call("ZADD", waiting, qseq, user)
+    end
+    redis.call("ZADD", seen, now_ms, user)
+end
+
+-- Answers {"none"}, {"lobby"}, {"admitted", expires_at_ms} or {"waiting", qseq, ahead}.
+local function standing(user, now_ms)
+    local expires_at_ms = tonumber(redis.call("ZSCORE", passes, user) or 0)
+    if expires_at_ms > now_ms then return {"admitted", text(expires_at_ms)} end
+    local qseq = redis.call("ZSCORE", waiting, user) or redis.call("ZSCORE", away, user)
+    if qseq then
+        local prefix = number("prefix")
+        local passed = redis.call("ZCOUNT", gone, "-inf", "(" .. qseq)
+        return {"waiting", qseq, text(math.max(0, tonumber(qseq) - 1 - prefix - passed))}
+    end
+    if redis.call("SISMEMBER", lobby, user) == 1 then return {"lobby"} end
+    return {"none"}
+end
+
+-- What a person may know about the whole queue, in every answer.
+local function summary()
+    return {
+        redis.call("HGET", meta, "epoch") or "0", redis.call("HGET", meta, "tick") or "0", text(number("prefix")),
+        text(total_waiting()), redis.call("SCARD", lobby), redis.call("ZCARD", passes),
+        text(number("admitted_total")), redis.call("ZCARD", undurable),
+    }
+end

@@ -1,0 +1,119 @@
+import HoldfastCore
+import Redis
+
+/// Loads a queue into a Redis that lost it, in the same order; nobody is overtaken and no client is needed.
+///
+/// One instance does it, by a claim in Redis that lapses; the others wait for it a moment. Should two do it all the
+/// same, the one with the higher epoch wins, and PostgreSQL gives each its own.
+struct QueueRebuild: Sendable {
+    private static let patience = Duration.seconds(2)
+    private static let pause = Duration.milliseconds(20)
+    /// Presence is reported every two seconds; after a loss admission waits until everybody had the chance.
+    private static let holdMs = 3_000
+    /// Places or people in one step, about a millisecond of Redis' time.
+    private static let step = 1_000
+
+    let scripts: QueueScripts
+    let store: QueueStore
+    let redis: RedisClient
+
+    /// Returns when Redis knows the queue in this epoch or a later one.
+    ///
+    /// - Parameter needed: 0 for any.
+    /// - Returns: false if nobody ever queued for the event.
+    /// - Throws: ``Problem`` with ``ProblemCode/rebuilding`` when another instance is at it for longer than 2 s.
+    func run(_ event: EventID, needing needed: Int64) async throws -> Bool {
+        guard let known = try await store.epoch(of: event) else { return false }
+        let deadline = ContinuousClock.now + Self.patience
+        while ContinuousClock.now < deadline {
+            switch try await scripts.claim(needing: max(known, needed, 1), in: event) {
+            case .ready: return true
+            case .busy: try await Task.sleep(for: Self.pause)
+            case .yours: return try await load(event, clearing: false) != nil
+            }
+        }
+        throw Problem(.rebuilding, "The waiting room is being restored. Try again in a moment.")
+    }
+
+    /// Empties the line in PostgreSQL and begins a new life of the queue in Redis.
+    func clear(_ event: EventID) async throws -> Int {
+        guard try await store.epoch(of: event) != nil else { return 0 }
+        let deadline = ContinuousClock.now + Self.patience
+        while ContinuousClock.now < deadline {
+            guard try await scripts.claim(needing: -1, in: event) == .yours else {
+                try await Task.sleep(for: Self.pause)
+                continue
+            }
+            return try await load(event, clearing: true)?.cleared ?? 0
+        }
+        throw Problem(.rebuilding, "The waiting room is being restored. Try again in a moment.")
+    }
+
+    private func load(_ event: EventID, clearing: Bool) async throws -> QueueStore.Content? {
+        do {
+            // A queue that is only renewed still knows admissions that PostgreSQL does not.
+            while try await settle(event) > 0 {}
+            guard let content = try await store.renew(event, clearing: clearing) else { return nil }
+            try await load(content, event)
+            return content
+        } catch {
+            // Best effort: another may try at once instead of when the claim lapses.
+            _ = try? await redis.send(
+                RedisCommand("HDEL", RedisArgument(WaitingRoomKeys.meta(event)), "loading_ms")
+            )
+            throw error
+        }
+    }
+
+    /// Writes to PostgreSQL what ticks did, oldest first.
+    ///
+    /// - Returns: how many were written; at most 1,000.
+    func settle(_ event: EventID) async throws -> Int {
+        let key = RedisArgument(WaitingRoomKeys.undurable(event))
+        let lines = try await redis.send(RedisCommand("ZRANGE", key, "0", "999")).array ?? []
+        guard !lines.isEmpty else { return 0 }
+        let (changes, last) = QueueChanges.read(lines.compactMap(\.string))
+        if !changes.isEmpty { try await store.settle(changes, in: event) }
+        // Everything up to the last one read was read, so a second leader's write in between stays.
+        _ = try await redis.send(RedisCommand("ZREMRANGEBYSCORE", key, "-inf", RedisArgument(last)))
+        return lines.count
+    }
+
+    private func load(_ content: QueueStore.Content, _ event: EventID) async throws {
+        var steps: [(name: String, arguments: [RedisArgument])] = [("begin", [])]
+        for chunk in chunks(content.waiting) {
+            steps.append(("waiting", chunk.flatMap { [RedisArgument($0.user), RedisArgument($0.qseq)] }))
+        }
+        for chunk in chunks(content.passes) {
+            let arguments = chunk.flatMap {
+                [RedisArgument($0.user), RedisArgument($0.qseq), RedisArgument($0.expiresAtMs)]
+            }
+            steps.append(("passes", arguments))
+        }
+        for chunk in chunks(content.lobby) { steps.append(("lobby", chunk.map { RedisArgument($0) })) }
+        let gaps = QueueGaps(waiting: content.waiting.map(\.qseq), next: content.nextQseq)
+        for run in gaps.runs(ofAtMost: Int64(Self.step)) {
+            steps.append(("gone", [RedisArgument(run.lowerBound), RedisArgument(run.upperBound)]))
+        }
+        let isFirst = content.epoch == 1 || content.waiting.isEmpty
+        steps.append(
+            (
+                "finish",
+                [
+                    RedisArgument(gaps.prefix), RedisArgument(content.nextQseq - 1),
+                    // Never let in: a full bucket. Else it has filled since the last one went in.
+                    content.lastAdmittedMs == nil ? "full" : "0", RedisArgument(content.lastAdmittedMs ?? 0),
+                    RedisArgument(isFirst ? 0 : Self.holdMs), RedisArgument(content.admittedTotal),
+                ]
+            )
+        )
+        for step in steps {
+            // A later epoch took over: it serves the caller as well.
+            guard try await scripts.load(step.name, epoch: content.epoch, step.arguments, in: event) else { return }
+        }
+    }
+
+    private func chunks<Element>(_ all: [Element]) -> [ArraySlice<Element>] {
+        stride(from: 0, to: all.count, by: Self.step).map { all[$0..<min($0 + Self.step, all.count)] }
+    }
+}
