@@ -1,3 +1,4 @@
+import EngineIO
 package import NIOCore
 
 /// A peer broke the WebSocket protocol; the code goes into our close frame.
