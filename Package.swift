@@ -74,6 +74,10 @@ let package = Package(
         .target(
             name: "Redis",
             dependencies: ["CHiredis", nioCore, nioPosix, nioTLS, deque, logging, lifecycle, metrics, crypto],
+            resources: [
+                .embedInCode("Lease/HoldLease.lua"),
+                .embedInCode("Lease/ReleaseLease.lua"),
+            ],
             swiftSettings: settingsOverC
         ),
         .target(

@@ -1,0 +1,46 @@
+import Crypto
+
+/// A Lua script that Redis runs as one atomic step.
+///
+/// Sent by its digest; the source follows only when the server does not know it. Keys are named apart from the other
+/// arguments because in a Redis Cluster they decide which server runs the script.
+package struct RedisScript: Sendable {
+    /// Names the script in errors.
+    package let name: String
+    let source: [UInt8]
+    /// The lower-case hexadecimal SHA-1 of the source, by which Redis knows it.
+    package let sha1: String
+
+    package init(name: String, source: [UInt8]) {
+        self.name = name
+        self.source = source
+        let digits = Array("0123456789abcdef".utf8)
+        let digest = Insecure.SHA1.hash(data: source)
+        sha1 = String(decoding: digest.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }, as: UTF8.self)
+    }
+}
+
+/// One call of a script, for a pipeline of them.
+package struct RedisScriptCall: Sendable {
+    package let script: RedisScript
+    package let keys: [String]
+    package let arguments: [RedisArgument]
+
+    package init(_ script: RedisScript, keys: [String], arguments: [RedisArgument] = []) {
+        self.script = script
+        self.keys = keys
+        self.arguments = arguments
+    }
+
+    var byDigest: RedisCommand {
+        command("EVALSHA", RedisArgument(script.sha1))
+    }
+
+    var bySource: RedisCommand {
+        command("EVAL", RedisArgument(bytes: script.source))
+    }
+
+    private func command(_ name: String, _ script: RedisArgument) -> RedisCommand {
+        RedisCommand(name, arguments: [script, RedisArgument(keys.count)] + keys.map { RedisArgument($0) } + arguments)
+    }
+}
