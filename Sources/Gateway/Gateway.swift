@@ -30,7 +30,7 @@ package struct Slices: Sendable {
     package let seating: Seating
     package let orders: Orders
 
-    package init(settings: Settings, eventLoopGroup: any EventLoopGroup, logger: Logger) throws {
+    package init(settings: Settings, eventLoopGroup: any EventLoopGroup, logger: Logger) async throws {
         postgres = PostgresClient(configuration: try PostgresConfiguration(url: settings.databaseURL), logger: logger)
         redis = RedisClient(
             configuration: try RedisConfiguration(url: settings.redisURL),
@@ -46,7 +46,7 @@ package struct Slices: Sendable {
         configuration.refreshTokenTTL = settings.refreshTokenTTL
         configuration.maxSessionsPerUser = settings.maxSessionsPerUser
         configuration.duplicateLogin = settings.duplicateLogin
-        sessions = Sessions(redis: redis, postgres: postgres, configuration: configuration, logger: logger) { id in
+        sessions = await Sessions(redis: redis, postgres: postgres, configuration: configuration, logger: logger) { id in
             try await accounts.user(id).map { SessionUser($0) }
         }
         events = Events(postgres: postgres)
@@ -122,9 +122,8 @@ package struct Gateway: Sendable {
         let notices = QueueNotices(sockets: sockets, passes: passes, logger: logger)
         let feed = QueueFeed(
             waitingRoom: slices.waitingRoom,
-            events: slices.events,
             subscriber: subscriber,
-            onNotices: { await notices.deliver($1, of: $0) }
+            notify: { await notices.deliver($1, of: $0) }
         )
         let rooms = RoomInfoAnnouncer(
             presence: presence,
@@ -177,10 +176,7 @@ package struct Gateway: Sendable {
                 onEnded: { sessionGuard.ended($0) },
                 onGap: { sessionGuard.checkAllSoon() }
             ),
-            QueueLeader(
-                waitingRoom: slices.waitingRoom,
-                lease: RedisLease(redis: slices.redis, key: WaitingRoomKeys.leaderLease, logger: logger)
-            ),
+            QueueLeader(waitingRoom: slices.waitingRoom, onStatusChanged: { slices.events.forget($0.id) }),
             HoldSweeper(seating: slices.seating, redis: slices.redis, postgres: slices.postgres, logger: logger),
             OrderSweeper(orders: slices.orders, redis: slices.redis, logger: logger),
             feed,
@@ -239,7 +235,7 @@ package struct Gateway: Sendable {
         router.add(
             middleware: FileMiddleware(
                 webRoot,
-                cacheControl: .init([(.any, [.noCache])]),
+                cacheControl: .init([(MediaType(type: .any), [.noCache])]),
                 searchForIndexHtml: true
             )
         )

@@ -30,7 +30,7 @@ enum CommandContext {
     static func withSlices(_ body: @escaping @Sendable (Slices) async throws -> Void) async throws {
         let settings = try settings()
         let logger = LogSetup.logger(settings)
-        let slices = try Slices(
+        let slices = try await Slices(
             settings: settings,
             eventLoopGroup: MultiThreadedEventLoopGroup.singleton,
             logger: logger

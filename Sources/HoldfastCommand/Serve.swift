@@ -35,7 +35,7 @@ struct Serve: AsyncParsableCommand {
         let settings = try CommandContext.settings()
         let logger = LogSetup.logger(settings)
         let group = MultiThreadedEventLoopGroup.singleton
-        let slices = try Slices(settings: settings, eventLoopGroup: group, logger: logger)
+        let slices = try await Slices(settings: settings, eventLoopGroup: group, logger: logger)
         let gateway = try await Gateway(
             settings: settings,
             slices: slices,

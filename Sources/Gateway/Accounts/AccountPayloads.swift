@@ -62,7 +62,7 @@ struct MessagePayload: Encodable {
 }
 
 extension SessionUser {
-    package init(_ user: User) {
+    init(_ user: User) {
         self.init(userID: user.userID, name: user.name, email: user.email, role: user.role, active: user.active)
     }
 }

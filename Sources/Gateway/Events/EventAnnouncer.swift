@@ -1,6 +1,7 @@
 import Events
 import HoldfastCore
 import Logging
+import Presence
 import Seating
 import ServiceLifecycle
 import SocketIO
@@ -32,8 +33,8 @@ final class EventAnnouncer: Service {
     func seatsMoved(in event: EventID) { _ = moved.withLock { $0.insert(event) } }
 
     func run() async throws {
-        var known: [EventID: EventStatus] = [:]
         try await cancelWhenGracefulShutdown {
+            var known: [EventID: EventStatus] = [:]
             while !Task.isCancelled {
                 try await Task.sleep(for: Self.period)
                 let here = self.eventsHere()

@@ -1,5 +1,4 @@
 package import Hummingbird
-package import Logging
 package import NIOCore
 
 /// What travels with one HTTP request.

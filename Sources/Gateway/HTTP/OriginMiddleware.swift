@@ -29,7 +29,7 @@ struct OriginMiddleware: RouterMiddleware {
     func handle(
         _ request: Request,
         context: GatewayContext,
-        next: (Request, GatewayContext) async throws -> Response
+        next: @concurrent (Request, GatewayContext) async throws -> Response
     ) async throws -> Response {
         guard let origin = request.headers[.origin], !policy.isOwn(origin, host: request.head.authority) else {
             return try await next(request, context)

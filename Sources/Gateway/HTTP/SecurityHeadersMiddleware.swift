@@ -10,7 +10,7 @@ struct SecurityHeadersMiddleware: RouterMiddleware {
     func handle(
         _ request: Request,
         context: GatewayContext,
-        next: (Request, GatewayContext) async throws -> Response
+        next: @concurrent (Request, GatewayContext) async throws -> Response
     ) async throws -> Response {
         var response = try await next(request, context)
         response.headers[.xContentTypeOptions] = "nosniff"

@@ -4,6 +4,7 @@ import HoldfastCore
 import Hummingbird
 import NIOCore
 import Orders
+import Sessions
 
 /// `/api/reservations/*` and `/api/payments/*`.
 struct OrderRoutes: Sendable {

@@ -4,6 +4,7 @@ import HoldfastCore
 import Hummingbird
 import Presence
 import Seating
+import Sessions
 
 /// `/api/seats/*` and an event's seat map.
 struct SeatRoutes: Sendable {

@@ -1,3 +1,4 @@
+import Events
 import HoldfastCore
 import Presence
 import SocketIO

@@ -34,9 +34,9 @@ struct RoomInfoAnnouncer: Service {
     func mark(_ event: EventID) { marked.insert(event) }
 
     func run() async throws {
-        let clock = ContinuousClock()
-        var nextHeartbeat = clock.now + Self.heartbeat
         try await cancelWhenGracefulShutdown {
+            let clock = ContinuousClock()
+            var nextHeartbeat = clock.now + Self.heartbeat
             while !Task.isCancelled {
                 try await Task.sleep(for: Self.period, clock: clock)
                 for event in marked.take() { await announce(event) }

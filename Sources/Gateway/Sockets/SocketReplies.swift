@@ -1,6 +1,7 @@
 import Foundation
 import HoldfastCore
 import Logging
+import Seating
 import SocketIO
 
 /// A refusal as an acknowledgement: `{"ok":false,"code","detail",…}`.

@@ -3,6 +3,7 @@ import HTTPTypes
 import HoldfastCore
 import Hummingbird
 import Presence
+import Sessions
 import WaitingRoom
 
 /// `/api/queue/*` and the public keys of the entry passes.
