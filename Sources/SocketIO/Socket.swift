@@ -213,6 +213,14 @@ package final class Socket: @unchecked Sendable {
         }
     }
 
+    /// Ends the connection without taking leave of the namespace, as a lost network would.
+    ///
+    /// Clients take a disconnect for the server's last word and stay away; after this one they come back by
+    /// themselves. Meant for a node that is leaving.
+    package func closeConnection() {
+        self.onLoop { self.client?.closeConnection() }
+    }
+
     // MARK: On the loop, from the client
 
     func connected() {

@@ -174,6 +174,10 @@ final class SocketClient: EngineReceiver, @unchecked Sendable {
         self.connection.close(.forcedClose)
     }
 
+    func closeConnection() {
+        self.connection.close(.forcedClose)
+    }
+
     func connectTimedOut() {
         if !self.hasConnected { self.connection.close(.forcedClose) }
     }

@@ -32,9 +32,9 @@ struct QueueNotices: Sendable {
         for notice in notices {
             switch notice {
             case .position(let user, let position, let ahead, let total, let eta):
-                emit(user, "queue-updated", position(event, position, ahead, total, eta))
+                emit(user, "queue-updated", standing(event, position, ahead, total, eta))
             case .lobby(let user, let total):
-                emit(user, "queue-updated", position(event, nil, nil, total, nil))
+                emit(user, "queue-updated", standing(event, nil, nil, total, nil))
             case .admitted(let user, let expiresAt):
                 await allow(user, event, expiresAt)
             case .expired(let user):
@@ -47,7 +47,7 @@ struct QueueNotices: Sendable {
         }
     }
 
-    private func position(_ event: EventID, _ position: Int?, _ ahead: Int?, _ total: Int, _ eta: Int?) -> Position {
+    private func standing(_ event: EventID, _ position: Int?, _ ahead: Int?, _ total: Int, _ eta: Int?) -> Position {
         Position(
             eventId: event,
             position: position,
