@@ -88,8 +88,8 @@ struct BestSeats {
                 let anchor = free.filter({ $0.seat.row == first.row }).min(by: { abs($0.column) < abs($1.column) })
             else { continue }
             anchors += 1
-            // A row further back counts as two seats to the side.
-            let near = free.map { (distance: abs($0.column - anchor.column) + 4 * abs($0.seat.row - first.row), $0.seat) }
+            // A row further back counts as one and a half seats to the side.
+            let near = free.map { (distance: abs($0.column - anchor.column) + 3 * abs($0.seat.row - first.row), $0.seat) }
                 .sorted { ($0.distance, $0.1.ordinal) < ($1.distance, $1.1.ordinal) }
                 .prefix(quantity)
             let spread = near.reduce(0) { $0 + $1.distance }

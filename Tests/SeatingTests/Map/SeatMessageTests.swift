@@ -1,0 +1,24 @@
+import HoldfastCore
+import NIOCore
+import Testing
+
+@testable import Seating
+
+@Suite struct SeatMessageTests {
+    @Test("A change carries the bytes that browsers get")
+    func change() {
+        let message = SeatMessage(ByteBuffer(string: "l12\n{\"seq\":12}"))
+        #expect(message == .change(.locked, seq: 12, payload: ByteBuffer(string: "{\"seq\":12}")))
+    }
+
+    @Test("A notice names its holder and seats")
+    func notice() throws {
+        let seat = try #require(SeatID("VIP-1-1"))
+        let user = try #require(UserID("ann"))
+        let message = SeatMessage(ByteBuffer(string: "x\(user)\n1500\n[\"VIP-1-1\"]"))
+        #expect(message == .holdExpired(user: user, seats: [seat], expiresAt: ServerTime(millisecondsSinceEpoch: 1500)))
+    }
+
+    @Test("Unknown and cut messages are passed over", arguments: ["", "l", "l12", "lx\n{}", "q1\n{}", "x\n", "xann\n5\n[1", "z"])
+    func unknown(_ text: String) { #expect(SeatMessage(ByteBuffer(string: text)) == nil) }
+}
