@@ -34,6 +34,7 @@ let jwtKit = Target.Dependency.product(name: "JWTKit", package: "jwt-kit")
 let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
 let configuration = Target.Dependency.product(name: "Configuration", package: "swift-configuration")
 let lifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
+let unixSignals = Target.Dependency.product(name: "UnixSignals", package: "swift-service-lifecycle")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let metrics = Target.Dependency.product(name: "Metrics", package: "swift-metrics")
 let deque = Target.Dependency.product(name: "DequeModule", package: "swift-collections")
@@ -198,8 +199,8 @@ let package = Package(
             name: "HoldfastCommand",
             dependencies: [
                 "Gateway", "Accounts", "Sessions", "Presence", "Events", "WaitingRoom", "Seating", "Orders",
-                "HoldfastCore", "Redis", "Postgres", argumentParser, configuration, lifecycle, logging, nioCore,
-                nioPosix,
+                "HoldfastCore", "Redis", "Postgres", argumentParser, configuration, lifecycle, unixSignals, logging,
+                nioCore, nioPosix,
             ],
             swiftSettings: settings
         ),

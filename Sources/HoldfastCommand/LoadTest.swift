@@ -1,6 +1,8 @@
+import Accounts
 import ArgumentParser
 import Foundation
 import Gateway
+import Sessions
 
 struct LoadTest: AsyncParsableCommand {
     static let configuration = CommandConfiguration(

@@ -1,6 +1,9 @@
 import ArgumentParser
+import Events
 import Gateway
 import HoldfastCore
+import Seating
+import WaitingRoom
 
 struct Rebuild: AsyncParsableCommand {
     static let configuration = CommandConfiguration(

@@ -4,6 +4,7 @@ import Gateway
 import Logging
 import NIOPosix
 import ServiceLifecycle
+import UnixSignals
 
 struct Serve: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
