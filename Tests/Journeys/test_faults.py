@@ -41,7 +41,7 @@ async def test_an_instance_killed_mid_sale_loses_nothing_but_its_sockets():
         # The holder stays away: nobody of their instance is left, and still the hold ends on time for everybody.
         await watcher.hears("seat-released", lambda data: data["seatIds"] == ["R-1-1"], within=10)
         assert_gapless(watcher)
-        assert cluster.sql("SELECT count(*) FROM orders WHERE status = 'paid'") == ["1"]
+        assert cluster.sql("SELECT count(*) FROM reservations WHERE status = 'paid'") == ["1"]
         await everybody_leaves(buyer, watcher)
 
 
@@ -79,7 +79,7 @@ async def test_a_seat_is_not_sold_twice_even_if_redis_is_wiped_in_between():
             two, "POST", "/api/payments/process",
             {"reservationId": sold["reservationId"], "paymentMethod": "sandbox"},
         )
-        doubles = "SELECT event_id, seat_id FROM order_seats WHERE live GROUP BY 1, 2 HAVING count(*) > 1"
+        doubles = "SELECT event_id, seat_id FROM seat_claims WHERE live GROUP BY 1, 2 HAVING count(*) > 1"
         assert cluster.sql(doubles) == []
 
 

@@ -55,6 +55,7 @@ class Fan:
         self.arrived = []
         self.socket.on("*", self._on_event)
         self.socket.on("disconnect", self._on_disconnect)
+        self.socket.on("connect_error", self._on_refused)
         await self.socket.connect(
             instance.url, auth={"token": self.token}, transports=["websocket"], wait_timeout=ANSWER_SECONDS
         )
@@ -67,6 +68,17 @@ class Fan:
 
     async def _on_disconnect(self, reason=None):
         await self._on_event("(disconnected)", reason)
+
+    async def _on_refused(self, data):
+        await self._on_event("(refused)", data)
+
+    async def is_refused(self, instance):
+        """Tries to connect; returns the data of the CONNECT_ERROR, which must come."""
+        try:
+            await self.connect(instance)
+        except socketio.exceptions.ConnectionError:
+            return await self.hears("(refused)")
+        raise AssertionError("the socket was let in")
 
     async def call(self, name, data=None, ok=True):
         """Emits and returns the acknowledgement, which must be what `ok` says."""
