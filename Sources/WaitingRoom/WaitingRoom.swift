@@ -24,7 +24,13 @@ package final class WaitingRoom: Sendable {
     }
 
     /// - Parameter clock: a test's time in milliseconds, 0 for Redis' own.
-    init(redis: RedisClient, postgres: PostgresClient, events: Events, logger: Logger, clock: @escaping @Sendable () -> Int64) {
+    init(
+        redis: RedisClient,
+        postgres: PostgresClient,
+        events: Events,
+        logger: Logger,
+        clock: @escaping @Sendable () -> Int64
+    ) {
         let scripts = QueueScripts(redis: redis, clock: clock)
         let store = QueueStore(postgres: postgres)
         self.scripts = scripts
