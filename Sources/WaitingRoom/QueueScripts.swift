@@ -3,7 +3,7 @@ import Redis
 
 /// The scripts of the waiting room: arguments in, decoded replies out.
 ///
-/// `clock` is a test's: milliseconds given to the scripts instead of Redis' own `TIME` when it is not 0.
+/// `clock` is a test's: it answers the milliseconds given to the scripts instead of Redis' own `TIME`, 0 for that.
 struct QueueScripts: Sendable {
     /// A refusal every script may give: this Redis does not know the queue, or knows an older life of it.
     enum Answer<Value: Sendable>: Sendable {
@@ -46,7 +46,7 @@ struct QueueScripts: Sendable {
     static let claimMs: Int64 = 15_000
 
     let redis: RedisClient
-    var clock: Int64 = 0
+    var clock: @Sendable () -> Int64 = { 0 }
 
     private static func script(_ name: String, _ body: [UInt8]) -> RedisScript {
         RedisScript(name: name, source: PackageResources.QueueCommon_lua + body)
@@ -66,14 +66,14 @@ struct QueueScripts: Sendable {
         epoch: Int64,
         in event: EventID
     ) async throws(RedisError) -> Answer<Standings> {
-        var arguments = [RedisArgument(epoch), RedisArgument(clock)]
+        var arguments = [RedisArgument(epoch), RedisArgument(clock())]
         for place in places { arguments += [RedisArgument(place.user.rawValue), RedisArgument(place.qseq ?? 0)] }
         let reply = try await redis.eval(Self.join, keys: WaitingRoomKeys.all(event), arguments: arguments)
         return try Self.standings(reply, count: places.count)
     }
 
     func stand(_ users: [UserID], in event: EventID) async throws(RedisError) -> Answer<Standings> {
-        let arguments = [RedisArgument(clock)] + users.map { RedisArgument($0.rawValue) }
+        let arguments = [RedisArgument(clock())] + users.map { RedisArgument($0.rawValue) }
         let reply = try await redis.eval(Self.stand, keys: WaitingRoomKeys.all(event), arguments: arguments)
         return try Self.standings(reply, count: users.count)
     }
@@ -99,7 +99,7 @@ struct QueueScripts: Sendable {
             Self.tick,
             keys: WaitingRoomKeys.all(event),
             arguments: [
-                RedisArgument(rules.epoch), RedisArgument(clock), RedisArgument(rules.maxActive),
+                RedisArgument(rules.epoch), RedisArgument(clock()), RedisArgument(rules.maxActive),
                 RedisArgument(rules.ratePerMinute), rules.admits ? "1" : "0", RedisArgument(rules.passMs),
                 RedisArgument(Self.awayMs), RedisArgument(Self.perTick), RedisArgument(Self.scannedPerTick),
                 RedisArgument(WaitingRoomKeys.channel(event)), rules.publishes ? "1" : "0",
@@ -135,7 +135,7 @@ struct QueueScripts: Sendable {
         let reply = try await redis.eval(
             Self.claim,
             keys: WaitingRoomKeys.all(event),
-            arguments: [RedisArgument(epoch), RedisArgument(clock), RedisArgument(Self.claimMs)]
+            arguments: [RedisArgument(epoch), RedisArgument(clock()), RedisArgument(Self.claimMs)]
         )
         switch try Self.words(reply, "QueueClaim")[0].string {
         case "ready": return .ready

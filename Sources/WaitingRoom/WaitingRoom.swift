@@ -20,11 +20,17 @@ package final class WaitingRoom: Sendable {
     private static let attempts = 4
 
     package convenience init(redis: RedisClient, postgres: PostgresClient, events: Events, logger: Logger) {
-        self.init(redis: redis, postgres: postgres, events: events, logger: logger, clock: 0)
+        self.init(redis: redis, postgres: postgres, events: events, logger: logger, clock: { 0 })
     }
 
     /// - Parameter clock: a test's time in milliseconds, 0 for Redis' own.
-    init(redis: RedisClient, postgres: PostgresClient, events: Events, logger: Logger, clock: Int64) {
+    init(
+        redis: RedisClient,
+        postgres: PostgresClient,
+        events: Events,
+        logger: Logger,
+        clock: @escaping @Sendable () -> Int64
+    ) {
         let scripts = QueueScripts(redis: redis, clock: clock)
         let store = QueueStore(postgres: postgres)
         self.scripts = scripts

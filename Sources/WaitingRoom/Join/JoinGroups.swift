@@ -46,7 +46,8 @@ final class JoinGroups: Sendable {
 
     func join(_ user: UserID, _ event: Event) async throws -> QueueStanding {
         let task: Written = try state.withLock { state in
-            var line = state.lines[event.id] ?? Line()
+            // Taken out, not copied: a second owner would make every append copy the whole group.
+            var line = state.lines.removeValue(forKey: event.id) ?? Line()
             defer { state.lines[event.id] = line }
             if let last = line.groups.indices.last, line.groups[last].users.count < Self.groupSize {
                 line.groups[last].users.append(user)

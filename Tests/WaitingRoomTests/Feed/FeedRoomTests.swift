@@ -1,0 +1,94 @@
+import HoldfastCore
+import Testing
+
+@testable import WaitingRoom
+
+@Suite struct FeedRoomTests {
+    private let start = ContinuousClock.now
+
+    private func room(_ places: [(UserID, QueuePlace)]) -> FeedRoom {
+        var room = FeedRoom()
+        for (user, _) in places { room.watch(user, known: nil) }
+        var summary = QueueSummary.empty
+        (summary.epoch, summary.tick, summary.waiting) = (1, 10, 500)
+        let found = QueueScripts.Standings(summary: summary, places: places.map(\.1))
+        let isUsed = room.look(found, of: places.map(\.0))
+        #expect(isUsed)
+        room.caughtUp(gone: [], tick: 10, epoch: 1)
+        return room
+    }
+
+    private func tick(_ number: Int64, _ rest: String = "", prefix: Int64 = 0) throws -> QueueMessage {
+        try #require(QueueMessage("tick 1 \(number) \(prefix) 500 0 3 1700000000000\(rest)"))
+    }
+
+    private func user(_ name: String) throws -> UserID { try #require(UserID(name)) }
+
+    @Test("A position is told once, and again when it changed, at most once a second")
+    func positions() throws {
+        let ann = try user("ann")
+        var room = room([(ann, .waiting(qseq: 5, ahead: 4))])
+        let first = room.takeNotices(now: start, event: nil)
+        #expect(
+            first
+                == [.position(ann, position: 5, ahead: 4, total: 500, etaSeconds: nil)]
+        )
+        room.receive(try tick(11, "\ngone 3"))
+        let early = room.takeNotices(now: start + .milliseconds(900), event: nil)
+        #expect(early.isEmpty)
+        let second = room.takeNotices(now: start + .seconds(1), event: nil)
+        #expect(
+            second
+                == [.position(ann, position: 4, ahead: 3, total: 500, etaSeconds: nil)]
+        )
+        let unchanged = room.takeNotices(now: start + .seconds(9), event: nil)
+        #expect(unchanged.isEmpty)
+    }
+
+    @Test("An admission is told to its user alone, once")
+    func admitted() throws {
+        let (ann, bob) = (try user("ann"), try user("bob"))
+        var room = room([(ann, .waiting(qseq: 1, ahead: 0)), (bob, .waiting(qseq: 2, ahead: 1))])
+        _ = room.takeNotices(now: start, event: nil)
+        room.receive(try tick(11, "\ngone 1\nadmitted 1700000600000 ann zoe", prefix: 1))
+        let entry = room.takeNotices(now: start, event: nil)
+        #expect(
+            entry
+                == [.admitted(ann, expiresAt: ServerTime(millisecondsSinceEpoch: 1_700_000_600_000))]
+        )
+        room.receive(try tick(12, "\nended ann", prefix: 1))
+        let exit = room.takeNotices(now: start, event: nil)
+        #expect(exit == [.expired(ann)])
+    }
+
+    @Test("A gap between ticks asks for a look, a repeated tick changes nothing")
+    func gap() throws {
+        var room = room([])
+        room.receive(try tick(11))
+        room.receive(try tick(11, "\ngone 9"))
+        #expect(!room.isBehind)
+        #expect(!room.ledger.isGone(9))
+        room.receive(try tick(13))
+        #expect(room.isBehind)
+    }
+
+    @Test("Who lost the place when the line was emptied is told so")
+    func cleared() throws {
+        let ann = try user("ann")
+        var room = room([(ann, .waiting(qseq: 1, ahead: 0))])
+        _ = room.takeNotices(now: start, event: nil)
+        room.receive(.cleared)
+        #expect(room.isBehind)
+        var summary = QueueSummary.empty
+        (summary.epoch, summary.tick) = (2, 11)
+        let isUsed = room.look(.init(summary: summary, places: [.none]), of: [ann])
+        #expect(isUsed)
+        let notices = room.takeNotices(now: start, event: nil)
+        #expect(notices == [.cleared(ann)])
+    }
+
+    @Test("Text that no script publishes is no message", arguments: ["", "tick", "tick 1 2", "tick a b c d e f g", "x"])
+    func nonsense(_ text: String) {
+        #expect(QueueMessage(text) == nil)
+    }
+}
