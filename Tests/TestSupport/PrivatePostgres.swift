@@ -108,8 +108,11 @@ package struct PrivatePostgres: Sendable {
 
     private static func run(_ program: String, _ arguments: [String]) async throws {
         let process = Process()
-        process.executableURL = URL(fileURLWithPath: program)
-        process.arguments = arguments
+        // Foundation sees the end of a process when the last copy of a descriptor it lends is closed, and servers that a
+        // script leaves behind would keep theirs. The inner shell closes all but the three that it needs.
+        let shield = "(for fd in /proc/$BASHPID/fd/*; do n=${fd##*/}; [ $n -le 2 ] || eval \"exec $n>&-\"; done; \"$@\")"
+        process.executableURL = URL(fileURLWithPath: "/bin/bash")
+        process.arguments = ["-c", shield, "bash", program] + arguments
         process.standardInput = FileHandle.nullDevice
         process.standardOutput = FileHandle.nullDevice
         let status = try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<Int32, any Error>) in
