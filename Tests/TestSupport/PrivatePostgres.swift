@@ -54,6 +54,8 @@ package struct PrivatePostgres: Sendable {
 
     /// Starts the server again after ``kill()``, with the port and options it had, and returns when it accepts.
     package func restart() async throws {
+        // A killed process that nobody has reaped yet looks alive to pg_ctl, which would try to stop it first.
+        try? FileManager.default.removeItem(atPath: "\(data)/postmaster.pid")
         // pg_ctl reads the options of the last start from the data folder, for `restart` only.
         let bin = try Self.bin()
         let arguments = ["-D", data, "-s", "-w", "-t", "60", "-l", "\(data)/server.log", "restart"]
