@@ -54,6 +54,8 @@ package struct PrivatePostgres: Sendable {
 
     /// Starts the server again after ``kill()``, with the port and options it had, and returns when it accepts.
     package func restart() async throws {
+        // A killed process that nobody has reaped yet looks alive to pg_ctl, which would try to stop it first.
+        try? FileManager.default.removeItem(atPath: "\(data)/postmaster.pid")
         // pg_ctl reads the options of the last start from the data folder, for `restart` only.
         let bin = try Self.bin()
         let arguments = ["-D", data, "-s", "-w", "-t", "60", "-l", "\(data)/server.log", "restart"]
@@ -108,8 +110,11 @@ package struct PrivatePostgres: Sendable {
 
     private static func run(_ program: String, _ arguments: [String]) async throws {
         let process = Process()
-        process.executableURL = URL(fileURLWithPath: program)
-        process.arguments = arguments
+        // Foundation sees the end of a process when the last copy of a descriptor it lends is closed, and servers that a
+        // script leaves behind would keep theirs. The inner shell closes all but the three that it needs.
+        let shield = "(for fd in /proc/$BASHPID/fd/*; do n=${fd##*/}; [ $n -le 2 ] || eval \"exec $n>&-\"; done; \"$@\")"
+        process.executableURL = URL(fileURLWithPath: "/bin/bash")
+        process.arguments = ["-c", shield, "bash", program] + arguments
         process.standardInput = FileHandle.nullDevice
         process.standardOutput = FileHandle.nullDevice
         let status = try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<Int32, any Error>) in

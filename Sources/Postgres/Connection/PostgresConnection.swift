@@ -173,6 +173,7 @@ package actor PostgresConnection {
     ) throws(PostgresError) -> Reply {
         let plan = StatementPlan(call, cache: &cache, isInTransaction: !handle.isIdle)
         let outcomes = try handle.run(plan.steps, operation: operation)
+        plan.record(outcomes, cache: &cache)
         if isRepeatable, handle.isIdle, plan.forgetStale(outcomes, cache: &cache) {
             return try send(call, operation, isRepeatable: false)
         }

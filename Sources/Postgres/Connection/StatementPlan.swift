@@ -37,6 +37,17 @@ struct StatementPlan {
         roles.append(role)
     }
 
+    /// Writes down what the server prepared and deallocated, whatever became of the other steps.
+    func record(_ outcomes: [LibPQConnection.Outcome], cache: inout StatementCache) {
+        for (role, outcome) in zip(roles, outcomes) {
+            switch (role, outcome) {
+            case (.deallocate(let name), .result), (.deallocate(let name), .failed): cache.deallocated(name)
+            case (.prepare(let sql, let name), .result): cache.insert(sql, name: name)
+            default: break
+            }
+        }
+    }
+
     /// Forgets a cached statement that the server can no longer run. True if there was one.
     func forgetStale(_ outcomes: [LibPQConnection.Outcome], cache: inout StatementCache) -> Bool {
         for case (.query(let sql, true), .failed(let failure)) in zip(roles, outcomes)
@@ -55,12 +66,10 @@ struct StatementPlan {
         var reply = PostgresConnection.Reply(results: [])
         for (role, outcome) in zip(roles, outcomes) {
             switch (role, outcome) {
-            case (.deallocate(let name), .result): cache.deallocated(name)
+            case (.deallocate, .result), (.prepare, .result): break
             case (.prelude, .result(let result)): reply.prelude = result
-            case (.prepare(let sql, let name), .result): cache.insert(sql, name: name)
             case (.query, .result(let result)): reply.results.append(result)
-            case (.deallocate(let name), .failed(let failure)):
-                cache.deallocated(name)
+            case (.deallocate, .failed(let failure)):
                 throw failure.error("deallocate", statement: nil)
             case (.prelude, .failed(let failure)):
                 throw failure.error("query", statement: nil)

@@ -53,13 +53,8 @@ struct ServerFaultsPostgresTests {
     /// Each try waits for a connection itself, so this does not spin.
     private func untilAnswered(_ client: PostgresClient) async throws {
         for _ in 0..<20 {
-            do throws(PostgresError) {
-                let one = try await client.query("SELECT 1")[0].decode(Int.self)
-                #expect(one == 1)
-                return
-            } catch where error.isRetryable {
-                continue
-            }
+            let answer = try? await client.query("SELECT 1")
+            if answer?.count == 1 { return }
         }
         Issue.record("The server came back and the client did not.")
     }

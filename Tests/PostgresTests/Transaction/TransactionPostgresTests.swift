@@ -126,27 +126,34 @@ struct TransactionPostgresTests {
     func deadlock() async throws {
         try await TestPostgres.withDatabase { client in
             try await prepare(client)
-            let runs = Atomic<Int>(0)
             let bothHoldOne = Meeting(size: 2)
-            @Sendable func lock(_ first: Int, _ second: Int) async throws {
-                var isFirstRun = true
-                try await client.withTransaction { transaction in
-                    runs.wrappingAdd(1, ordering: .relaxed)
-                    _ = try await transaction.query("SET LOCAL deadlock_timeout = '50ms'")
-                    _ = try await transaction.query("UPDATE t SET v = v + 1 WHERE id = \(first)")
-                    if isFirstRun {
-                        isFirstRun = false
-                        await bothHoldOne.arrive()
-                    }
-                    _ = try await transaction.query("UPDATE t SET v = v + 1 WHERE id = \(second)")
+            let runs = try await withThrowingTaskGroup(of: Int.self) { group in
+                for (first, second) in [(1, 2), (2, 1)] {
+                    group.addTask { try await lock(first, then: second, client, bothHoldOne) }
                 }
+                return try await group.reduce(0, +)
             }
-            async let one: Void = lock(1, 2)
-            async let two: Void = lock(2, 1)
-            _ = try await (one, two)
-            #expect(runs.load(ordering: .relaxed) > 2)
+            #expect(runs > 2)
             #expect(try await sum(client) == 4)
         }
+    }
+
+    /// Returns how often the transaction ran. In its first run it waits until the other holds a row too.
+    private func lock(
+        _ first: Int,
+        then second: Int,
+        _ client: PostgresClient,
+        _ bothHoldOne: Meeting
+    ) async throws -> Int {
+        let runs = Atomic<Int>(0)
+        try await client.withTransaction { transaction in
+            let run = runs.wrappingAdd(1, ordering: .relaxed).newValue
+            _ = try await transaction.query("SET LOCAL deadlock_timeout = '50ms'")
+            _ = try await transaction.query("UPDATE t SET v = v + 1 WHERE id = \(first)")
+            if run == 1 { await bothHoldOne.arrive() }
+            _ = try await transaction.query("UPDATE t SET v = v + 1 WHERE id = \(second)")
+        }
+        return runs.load(ordering: .relaxed)
     }
 
     @Test("A connection lost while committing leaves the outcome unknown, and the error says so")
