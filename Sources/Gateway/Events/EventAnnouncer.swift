@@ -1,3 +1,4 @@
+import AsyncAlgorithms
 import Events
 import HoldfastCore
 import Logging
@@ -32,15 +33,12 @@ final class EventAnnouncer: Service {
 
     func seatsMoved(in event: EventID) { _ = moved.withLock { $0.insert(event) } }
 
-    func run() async throws {
-        try await cancelWhenGracefulShutdown {
-            var known: [EventID: EventStatus] = [:]
-            while !Task.isCancelled {
-                try await Task.sleep(for: Self.period)
-                let here = self.eventsHere()
-                known = known.filter { here.contains($0.key) }
-                for id in here { await self.look(at: id, &known[id]) }
-            }
+    func run() async {
+        var known: [EventID: EventStatus] = [:]
+        for await _ in AsyncTimerSequence(interval: Self.period, clock: .continuous).cancelOnGracefulShutdown() {
+            let here = eventsHere()
+            known = known.filter { here.contains($0.key) }
+            for id in here { await look(at: id, &known[id]) }
         }
     }
 

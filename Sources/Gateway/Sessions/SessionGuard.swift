@@ -1,3 +1,4 @@
+import AsyncAlgorithms
 import HoldfastCore
 import Logging
 import Presence
@@ -60,16 +61,13 @@ final class SessionGuard: Service {
         checks.withLock { $0 = [:] }
     }
 
-    func run() async throws {
-        try await cancelWhenGracefulShutdown {
-            while !Task.isCancelled {
-                try await Task.sleep(for: Self.period)
-                do {
-                    try await self.look()
-                } catch {
-                    // A store that is away ends no session; the next turn asks again.
-                    self.logger.debug("session check delayed", metadata: ["error": "\(error)"])
-                }
+    func run() async {
+        for await _ in AsyncTimerSequence(interval: Self.period, clock: .continuous).cancelOnGracefulShutdown() {
+            do {
+                try await look()
+            } catch {
+                // A store that is away ends no session; the next turn asks again.
+                logger.debug("session check delayed", metadata: ["error": "\(error)"])
             }
         }
     }

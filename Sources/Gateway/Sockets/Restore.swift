@@ -64,7 +64,7 @@ extension SocketGateway {
     ) async throws {
         let standing = try await waitingRoom.standing(of: user, in: event)
         guard standing.isInQueue else { return try await presence.leave(.queue, of: event.id, user: user) }
-        try await enter(Whereabouts(place: .queue, event: event.id), socket)
+        try await enter(Whereabouts(place: .queue, event: event.id), socket, standing: standing)
         restored.queueEventId = event.id
         restored.queue = try await standings.payload(standing, of: user, in: event.id)
     }

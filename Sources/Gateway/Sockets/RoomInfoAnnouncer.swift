@@ -1,3 +1,4 @@
+import AsyncAlgorithms
 import HoldfastCore
 import Logging
 import Presence
@@ -33,17 +34,14 @@ struct RoomInfoAnnouncer: Service {
 
     func mark(_ event: EventID) { marked.insert(event) }
 
-    func run() async throws {
-        try await cancelWhenGracefulShutdown {
-            let clock = ContinuousClock()
-            var nextHeartbeat = clock.now + Self.heartbeat
-            while !Task.isCancelled {
-                try await Task.sleep(for: Self.period, clock: clock)
-                for event in marked.take() { await announce(event) }
-                if clock.now >= nextHeartbeat {
-                    nextHeartbeat = clock.now + Self.heartbeat
-                    await repeatWhoIsHere()
-                }
+    func run() async {
+        let clock = ContinuousClock()
+        var nextHeartbeat = clock.now + Self.heartbeat
+        for await _ in AsyncTimerSequence(interval: Self.period, clock: clock).cancelOnGracefulShutdown() {
+            for event in marked.take() { await announce(event) }
+            if clock.now >= nextHeartbeat {
+                nextHeartbeat = clock.now + Self.heartbeat
+                await repeatWhoIsHere()
             }
         }
     }

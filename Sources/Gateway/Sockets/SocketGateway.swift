@@ -57,7 +57,9 @@ struct SocketGateway: Sendable {
     // MARK: Places
 
     /// Puts the socket into a place: its room, this instance's tables, and the messages that go there.
-    func enter(_ whereabouts: Whereabouts, _ socket: Socket) async throws {
+    ///
+    /// - Parameter standing: with the queue, what the person is being told; so it is not announced to them again.
+    func enter(_ whereabouts: Whereabouts, _ socket: Socket, standing: QueueStanding? = nil) async throws {
         guard sockets.enter(whereabouts, socket) else { return }
         switch whereabouts.place {
         case .event, .seats:
@@ -68,7 +70,7 @@ struct SocketGateway: Sendable {
                 throw error
             }
         case .queue:
-            feed.watch(socket.identity.user, in: whereabouts.event)
+            feed.watch(socket.identity.user, in: whereabouts.event, known: standing)
         }
         await socket.join(whereabouts.room)
     }

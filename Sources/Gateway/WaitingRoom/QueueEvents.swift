@@ -13,7 +13,7 @@ extension SocketGateway {
             let event = try await events.existing(payload.eventId)
             let standing = try await waitingRoom.join(user, event)
             if standing.isInQueue {
-                try await enter(Whereabouts(place: .queue, event: event.id), socket)
+                try await enter(Whereabouts(place: .queue, event: event.id), socket, standing: standing)
                 try await presence.enter(.queue, of: event.id, user: user)
             }
             return try await standings.payload(standing, of: user, in: event.id)
