@@ -276,7 +276,7 @@ let package = Package(
         ),
         .testTarget(
             name: "ProtocolTests",
-            dependencies: ["TestSupport", "SocketIOClient", "EngineIO", "EngineIOServer", "SocketIO", nioCore, nioPosix, nioHTTP1, httpClient, logging],
+            dependencies: ["TestSupport", "SocketIOClient", "EngineIO", "EngineIOServer", "SocketIO", "SocketIORedis", "Redis", hummingbird, nioCore, nioPosix, nioHTTP1, httpClient, logging],
             swiftSettings: settings
         ),
         .testTarget(
