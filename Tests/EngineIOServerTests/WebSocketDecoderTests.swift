@@ -5,7 +5,8 @@ import Testing
 @testable import EngineIOServer
 
 @Suite struct WebSocketDecoderTests {
-    static func frame(_ first: UInt8, _ payload: [UInt8], mask: [UInt8] = [9, 8, 7, 6], declared: Int? = nil) -> [UInt8] {
+    static func frame(_ first: UInt8, _ payload: [UInt8], mask: [UInt8] = [9, 8, 7, 6], declared: Int? = nil) -> [UInt8]
+    {
         let length = declared ?? payload.count
         var bytes = [first]
         if length < 126 {
@@ -43,8 +44,10 @@ import Testing
 
     @Test("Messages are the same however their bytes are cut")
     func everySplit() throws {
-        let bytes = Self.frame(0x81, Array("first".utf8)) + Self.frame(0x01, Array("ha".utf8))
-            + Self.frame(0x89, [1]) + Self.frame(0x80, Array("lf".utf8)) + Self.frame(0x82, [UInt8](repeating: 5, count: 300))
+        let bytes =
+            Self.frame(0x81, Array("first".utf8)) + Self.frame(0x01, Array("ha".utf8))
+            + Self.frame(0x89, [1]) + Self.frame(0x80, Array("lf".utf8))
+            + Self.frame(0x82, [UInt8](repeating: 5, count: 300))
         let expected: [WebSocketEvent] = [
             .text(ByteBuffer(string: "first")), .ping(ByteBuffer(bytes: [1])), .text(ByteBuffer(string: "half")),
             .binary(ByteBuffer(repeating: 5, count: 300)),
@@ -78,9 +81,12 @@ import Testing
         #expect(self.failure(Self.frame(0x02, half) + Self.frame(0x80, half)) == 1009)
     }
 
-    @Test("Text that is not UTF-8 is refused", arguments: [
-        [0xFF], [0xC0, 0x80], [0xED, 0xA0, 0x80], [0xF4, 0x90, 0x80, 0x80], [0xE2, 0x82], [0x80],
-    ] as [[UInt8]])
+    @Test(
+        "Text that is not UTF-8 is refused",
+        arguments: [
+            [0xFF], [0xC0, 0x80], [0xED, 0xA0, 0x80], [0xF4, 0x90, 0x80, 0x80], [0xE2, 0x82], [0x80],
+        ] as [[UInt8]]
+    )
     func invalidText(bytes: [UInt8]) {
         #expect(self.failure(Self.frame(0x81, bytes)) == 1007)
         #expect(self.failure(Self.frame(0x81, Array("plain text before ".utf8) + bytes)) == 1007)
@@ -93,11 +99,15 @@ import Testing
         #expect(try self.decode([Self.frame(0x88, [0x03, 0xE8, 0x62])]) == [.close(1000)])
     }
 
-    @Test("A handshake's head is read strictly", arguments: [
-        "GET / HTTP/1.0\r\nHost: a", "POST / HTTP/1.1\r\nHost: a", "GET / HTTP/1.1", "GET  / HTTP/1.1\r\nHost: a",
-        "GET / HTTP/1.1\r\nHost: a\r\nHost: b", "GET / HTTP/1.1\r\nHost : a", "GET / HTTP/1.1\r\nHost: a\r\n folded",
-        "GET / HTTP/1.1\r\nHost: a\nX: b", "GET / HTTP/1.1\r\nHost: a\r\n: b",
-    ])
+    @Test(
+        "A handshake's head is read strictly",
+        arguments: [
+            "GET / HTTP/1.0\r\nHost: a", "POST / HTTP/1.1\r\nHost: a", "GET / HTTP/1.1", "GET  / HTTP/1.1\r\nHost: a",
+            "GET / HTTP/1.1\r\nHost: a\r\nHost: b", "GET / HTTP/1.1\r\nHost : a",
+            "GET / HTTP/1.1\r\nHost: a\r\n folded",
+            "GET / HTTP/1.1\r\nHost: a\nX: b", "GET / HTTP/1.1\r\nHost: a\r\n: b",
+        ]
+    )
     func malformedHead(text: String) {
         #expect(throws: UpgradeRequestHead.Failure.malformed) { try UpgradeRequestHead(Array(text.utf8)) }
     }

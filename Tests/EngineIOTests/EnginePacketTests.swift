@@ -19,12 +19,18 @@ import Testing
     @Test("A payload is split at the record separator; b begins base64")
     func payload() throws {
         let packets = try EnginePayload.decode(ByteBuffer(string: "4a\u{1e}bAQID\u{1e}2probe"))
-        #expect(packets == [
-            .text(ByteBuffer(string: "a")), .binary(ByteBuffer(bytes: [1, 2, 3])), .ping(ByteBuffer(string: "probe")),
-        ])
+        #expect(
+            packets == [
+                .text(ByteBuffer(string: "a")), .binary(ByteBuffer(bytes: [1, 2, 3])),
+                .ping(ByteBuffer(string: "probe")),
+            ]
+        )
     }
 
-    @Test("A payload with an empty packet or broken base64 is refused", arguments: ["", "4a\u{1e}", "bAQ", "bA?==", "b===="])
+    @Test(
+        "A payload with an empty packet or broken base64 is refused",
+        arguments: ["", "4a\u{1e}", "bAQ", "bA?==", "b===="]
+    )
     func invalidPayload(text: String) {
         #expect(throws: PacketError.self) { try EnginePayload.decode(ByteBuffer(string: text)) }
     }
@@ -39,7 +45,10 @@ import Testing
         }
     }
 
-    @Test("A message is one server frame, with the shortest length, whatever its size", arguments: [0, 124, 125, 65_534, 65_535])
+    @Test(
+        "A message is one server frame, with the shortest length, whatever its size",
+        arguments: [0, 124, 125, 65_534, 65_535]
+    )
     func frames(size: Int) {
         let message = EngineMessage(text: ByteBuffer(repeating: 0x61, count: size))
         let header = size + 1 < 126 ? 2 : size + 1 <= 0xFFFF ? 4 : 10
@@ -52,7 +61,12 @@ import Testing
     @Test("A request's query and header fields are found without regard to the case of names")
     func request() {
         let head = "GET /socket.io/?EIO=4&name=a%20b+c HTTP/1.1\r\nHost: x\r\nX-Two:  padded \r\nCookie: a=1"
-        let request = EngineRequest(head: Array(head.utf8), remoteAddress: nil, receivedAt: .uptimeNanoseconds(0), isSecure: false)
+        let request = EngineRequest(
+            head: Array(head.utf8),
+            remoteAddress: nil,
+            receivedAt: .uptimeNanoseconds(0),
+            isSecure: false
+        )
         #expect(request.path == "/socket.io/")
         #expect(request.query("EIO") == "4")
         #expect(request.query("name") == "a b c")

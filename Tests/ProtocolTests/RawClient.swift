@@ -18,7 +18,10 @@ final class RawClient {
     private let outbound: NIOAsyncChannelOutboundWriter<ByteBuffer>
     private var buffer = ByteBuffer()
 
-    private init(_ inbound: NIOAsyncChannelInboundStream<ByteBuffer>, _ outbound: NIOAsyncChannelOutboundWriter<ByteBuffer>) {
+    private init(
+        _ inbound: NIOAsyncChannelInboundStream<ByteBuffer>,
+        _ outbound: NIOAsyncChannelOutboundWriter<ByteBuffer>
+    ) {
         self.inbound = inbound.makeAsyncIterator()
         self.outbound = outbound
     }
@@ -53,13 +56,17 @@ final class RawClient {
         }
     }
 
-    static func upgradeRequest(_ target: String = "/socket.io/?EIO=4&transport=websocket", _ fields: String = "") -> String {
+    static func upgradeRequest(_ target: String = "/socket.io/?EIO=4&transport=websocket", _ fields: String = "")
+        -> String
+    {
         "GET \(target) HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
             + "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\(fields)\r\n"
     }
 
     static func masked(_ first: UInt8, _ payload: [UInt8]) -> [UInt8] {
-        let length = payload.count < 126 ? [0x80 | UInt8(payload.count)] : [0xFE, UInt8(payload.count >> 8), UInt8(payload.count & 0xFF)]
+        let length =
+            payload.count < 126
+            ? [0x80 | UInt8(payload.count)] : [0xFE, UInt8(payload.count >> 8), UInt8(payload.count & 0xFF)]
         let mask: [UInt8] = [1, 2, 3, 4]
         return [first] + length + mask + payload.enumerated().map { $1 ^ mask[$0 & 3] }
     }
@@ -118,7 +125,9 @@ final class RawClient {
 
     private func cut() -> Frame? {
         var rest = self.buffer
-        guard let first = rest.readInteger(as: UInt8.self), let second = rest.readInteger(as: UInt8.self) else { return nil }
+        guard let first = rest.readInteger(as: UInt8.self), let second = rest.readInteger(as: UInt8.self) else {
+            return nil
+        }
         var length = Int(second)
         if second == 126 {
             guard let long = rest.readInteger(as: UInt16.self) else { return nil }

@@ -1,8 +1,8 @@
 import NIOCore
 import SocketIO
 import SocketIORedis
-import Testing
 import TestSupport
+import Testing
 
 @Suite(.timeLimit(.minutes(1))) struct SocketIOProtocolTests {
     static func rooms(_ io: SocketIOServer) {
@@ -11,14 +11,20 @@ import TestSupport
             if let room = try? event.decode(String.self) { await socket.join(room) }
             event.ack()
         }
-        main.on("say", inline: { socket, event in
-            guard let room = try? event.decode(String.self) else { return }
-            socket.namespace.to(room).emit("said", arguments: Array(event.arguments.dropFirst()))
-        })
-        main.on("others", inline: { socket, event in
-            guard let room = try? event.decode(String.self) else { return }
-            socket.to(room).emit("said", arguments: Array(event.arguments.dropFirst()))
-        })
+        main.on(
+            "say",
+            inline: { socket, event in
+                guard let room = try? event.decode(String.self) else { return }
+                socket.namespace.to(room).emit("said", arguments: Array(event.arguments.dropFirst()))
+            }
+        )
+        main.on(
+            "others",
+            inline: { socket, event in
+                guard let room = try? event.decode(String.self) else { return }
+                socket.to(room).emit("said", arguments: Array(event.arguments.dropFirst()))
+            }
+        )
         main.on("slow") { _, event in event.ack(event.name) }
         main.on("fast", inline: { _, event in event.ack(event.name) })
         main.on("question") { socket, event in
@@ -65,7 +71,9 @@ import TestSupport
         try await TestServer.with(Self.rooms) { server in
             try await RawClient.joined(server.port) { client, _ in
                 for id in 0..<20 { try await client.send(text: #"42\#(id)["\#(id % 2 == 0 ? "slow" : "fast")"]"#) }
-                for id in 0..<20 { #expect(try await client.text() == #"43\#(id)["\#(id % 2 == 0 ? "slow" : "fast")"]"#) }
+                for id in 0..<20 {
+                    #expect(try await client.text() == #"43\#(id)["\#(id % 2 == 0 ? "slow" : "fast")"]"#)
+                }
             }
         }
     }
@@ -158,7 +166,12 @@ import TestSupport
             try await TestRedis.withSubscriber { one in
                 try await TestRedis.withSubscriber { two in
                     let first = RedisAdapter(client: client, subscriber: one, prefix: prefix, logger: TestServer.logger)
-                    let second = RedisAdapter(client: client, subscriber: two, prefix: prefix, logger: TestServer.logger)
+                    let second = RedisAdapter(
+                        client: client,
+                        subscriber: two,
+                        prefix: prefix,
+                        logger: TestServer.logger
+                    )
                     try await withThrowingTaskGroup(of: Void.self) { tasks in
                         tasks.addTask { try await first.run() }
                         tasks.addTask { try await second.run() }

@@ -26,7 +26,12 @@ struct TestServer {
         if let adapter { io.attach(adapter) }
         var configuration = EngineConfiguration()
         change(&configuration)
-        let engine = EngineServer(configuration: configuration, application: io, eventLoopGroup: group, logger: Self.logger)
+        let engine = EngineServer(
+            configuration: configuration,
+            application: io,
+            eventLoopGroup: group,
+            logger: Self.logger
+        )
         let (ports, found) = AsyncStream<Int>.makeStream(bufferingPolicy: .bufferingNewest(1))
         let application = Application(
             router: Router(),

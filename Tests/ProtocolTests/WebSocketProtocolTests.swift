@@ -17,15 +17,20 @@ import Testing
                 #expect(try await client.head().contains("Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"))
                 guard case .text(let open) = try await client.frame() else { throw ChannelError.eof }
                 #expect(open.hasPrefix(#"0{"sid":""#))
-                #expect(open.hasSuffix(#"","upgrades":[],"pingInterval":25000,"pingTimeout":20000,"maxPayload":65536}"#))
+                #expect(
+                    open.hasSuffix(#"","upgrades":[],"pingInterval":25000,"pingTimeout":20000,"maxPayload":65536}"#)
+                )
             }
         }
     }
 
-    @Test("A handshake that asks for something else is refused with the protocol's code", arguments: [
-        ("/socket.io/?EIO=3&transport=websocket", 5), ("/socket.io/?EIO=4&transport=carrier-pigeon", 3),
-        ("/socket.io/?EIO=4&transport=websocket&sid=none", 1),
-    ])
+    @Test(
+        "A handshake that asks for something else is refused with the protocol's code",
+        arguments: [
+            ("/socket.io/?EIO=3&transport=websocket", 5), ("/socket.io/?EIO=4&transport=carrier-pigeon", 3),
+            ("/socket.io/?EIO=4&transport=websocket&sid=none", 1),
+        ]
+    )
     func refusedHandshake(target: String, code: Int) async throws {
         try await TestServer.with(Self.echo) { server in
             try await RawClient.connect(server.port) { client in
@@ -37,11 +42,18 @@ import Testing
 
     @Test("The application may refuse a request, for its origin for example")
     func forbidden() async throws {
-        try await TestServer.with(engine: {
-            $0.allowRequest = { $0.header("Origin") == "http://evil.example" ? EngineRefusal(message: "Origin not allowed") : nil }
-        }, Self.echo) { server in
+        try await TestServer.with(
+            engine: {
+                $0.allowRequest = {
+                    $0.header("Origin") == "http://evil.example" ? EngineRefusal(message: "Origin not allowed") : nil
+                }
+            },
+            Self.echo
+        ) { server in
             try await RawClient.connect(server.port) { client in
-                try await client.send(RawClient.upgradeRequest("/socket.io/?EIO=4&transport=websocket", "Origin: http://evil.example\r\n"))
+                try await client.send(
+                    RawClient.upgradeRequest("/socket.io/?EIO=4&transport=websocket", "Origin: http://evil.example\r\n")
+                )
                 #expect(try await client.rest().hasPrefix("HTTP/1.1 403 Forbidden\r\n"))
             }
         }
@@ -87,11 +99,14 @@ import Testing
         }
     }
 
-    @Test("What a peer must not send is answered with the right close code", arguments: [
-        ([0x81, 0x01, 0x32], 1002), (RawClient.masked(0xC1, [0x32]), 1002), (RawClient.masked(0x83, []), 1002),
-        (RawClient.masked(0x81, [0xFF]), 1007), ([0x82, 0xFF, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0], 1009),
-        (RawClient.masked(0x88, [0x03, 0xE8]), 1000),
-    ] as [([UInt8], Int)])
+    @Test(
+        "What a peer must not send is answered with the right close code",
+        arguments: [
+            ([0x81, 0x01, 0x32], 1002), (RawClient.masked(0xC1, [0x32]), 1002), (RawClient.masked(0x83, []), 1002),
+            (RawClient.masked(0x81, [0xFF]), 1007), ([0x82, 0xFF, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0], 1009),
+            (RawClient.masked(0x88, [0x03, 0xE8]), 1000),
+        ] as [([UInt8], Int)]
+    )
     func closeCodes(bytes: [UInt8], code: Int) async throws {
         try await TestServer.with(Self.echo) { server in
             try await RawClient.joined(server.port) { client, _ in
@@ -101,9 +116,13 @@ import Testing
         }
     }
 
-    @Test("Packets that the protocol forbids end the connection", arguments: [
-        "", "2", "9", "4", "42", "42[]", #"42["connect"]"#, "40", #"42/other,["a"]"#, "44{}", #"451-["a",{"_placeholder":true,"num":3}]"#,
-    ])
+    @Test(
+        "Packets that the protocol forbids end the connection",
+        arguments: [
+            "", "2", "9", "4", "42", "42[]", #"42["connect"]"#, "40", #"42/other,["a"]"#, "44{}",
+            #"451-["a",{"_placeholder":true,"num":3}]"#,
+        ]
+    )
     func invalidPackets(text: String) async throws {
         try await TestServer.with(Self.echo) { server in
             try await RawClient.joined(server.port) { client, _ in
@@ -115,10 +134,13 @@ import Testing
 
     @Test("A ping is answered, a WebSocket ping too; without an answer the session ends")
     func heartbeat() async throws {
-        try await TestServer.with(engine: {
-            $0.pingInterval = .milliseconds(100)
-            $0.pingTimeout = .milliseconds(100)
-        }, Self.echo) { server in
+        try await TestServer.with(
+            engine: {
+                $0.pingInterval = .milliseconds(100)
+                $0.pingTimeout = .milliseconds(100)
+            },
+            Self.echo
+        ) { server in
             try await RawClient.joined(server.port) { client, _ in
                 try await client.send(bytes: RawClient.masked(0x89, [1, 2]))
                 #expect(try await client.frame() == .other(0x8A, [1, 2]))

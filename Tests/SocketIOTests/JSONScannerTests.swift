@@ -4,17 +4,25 @@ import Testing
 @testable import SocketIO
 
 @Suite struct JSONScannerTests {
-    @Test("Every kind of value is taken", arguments: [
-        "1", "-0", "1.5e+10", "true", "false", "null", "\"a\\u00e9\\n\"", "[]", "{}", "[1,[2,{\"a\":[]}]]", " { \"a\" : 1 , \"b\" : [ ] } ",
-    ])
+    @Test(
+        "Every kind of value is taken",
+        arguments: [
+            "1", "-0", "1.5e+10", "true", "false", "null", "\"a\\u00e9\\n\"", "[]", "{}", "[1,[2,{\"a\":[]}]]",
+            " { \"a\" : 1 , \"b\" : [ ] } ",
+        ]
+    )
     func valid(text: String) throws {
         #expect(try RawJSON(validating: text).string == text)
     }
 
-    @Test("What is no JSON is refused", arguments: [
-        "", " ", "01", "1.", ".5", "+1", "1e", "-", "tru", "True", "nul", "\"a", "\"\\x\"", "\"\\u12g4\"", "\"\u{01}\"", "[1,]", "[,]", "[1 2]",
-        "{\"a\"}", "{\"a\":}", "{a:1}", "{\"a\":1,}", "[1]]", "1 1", "NaN", "'a'", "[", "{", "{\"a\":1",
-    ])
+    @Test(
+        "What is no JSON is refused",
+        arguments: [
+            "", " ", "01", "1.", ".5", "+1", "1e", "-", "tru", "True", "nul", "\"a", "\"\\x\"", "\"\\u12g4\"",
+            "\"\u{01}\"", "[1,]", "[,]", "[1 2]",
+            "{\"a\"}", "{\"a\":}", "{a:1}", "{\"a\":1,}", "[1]]", "1 1", "NaN", "'a'", "[", "{", "{\"a\":1",
+        ]
+    )
     func invalid(text: String) {
         #expect(throws: JSONSyntaxError.self) { try RawJSON(validating: text) }
     }
@@ -30,7 +38,9 @@ import Testing
 
     @Test("Nesting is bounded by 16")
     func depth() throws {
-        func nested(_ depth: Int) -> String { String(repeating: "[", count: depth) + String(repeating: "]", count: depth) }
+        func nested(_ depth: Int) -> String {
+            String(repeating: "[", count: depth) + String(repeating: "]", count: depth)
+        }
         _ = try RawJSON(validating: nested(16))
         #expect(throws: JSONSyntaxError.self) { try RawJSON(validating: nested(17)) }
         #expect(throws: JSONSyntaxError.self) { try RawJSON(validating: nested(100_000)) }

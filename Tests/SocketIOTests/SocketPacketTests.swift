@@ -5,7 +5,9 @@ import Testing
 @testable import SocketIO
 
 @Suite struct SocketPacketTests {
-    private func packet(_ text: String) throws(PacketError) -> SocketPacket { try SocketPacket(ByteBuffer(string: text)) }
+    private func packet(_ text: String) throws(PacketError) -> SocketPacket {
+        try SocketPacket(ByteBuffer(string: text))
+    }
 
     @Test("An event has namespace, id, name and arguments as the bytes they came as")
     func event() throws {
@@ -23,11 +25,17 @@ import Testing
         #expect(try self.packet(#"0/custom,{"a":1}"#).data != nil)
     }
 
-    @Test("What the protocol forbids is refused", arguments: [
-        "", "7", "x", "2", "2{}", "2[]", "2[1", "2[null]", "2[true]", "2[{}]", #"2["connect"]"#, #"2["disconnecting"]"#, #"2["a"]x"#, "0[]", "1{}",
-        "3", "3{}", "4{}", #"5["a"]"#, #"511-["a"]"#, #"5-["a"]"#, #"51["a"]"#, #"51-["a",{"_placeholder":true,"num":1}]"#,
-        #"51-["a",{"_placeholder":true,"num":-1}]"#, #"51-["a",{"_placeholder":true}]"#, #"299999999999999999999["a"]"#,
-    ])
+    @Test(
+        "What the protocol forbids is refused",
+        arguments: [
+            "", "7", "x", "2", "2{}", "2[]", "2[1", "2[null]", "2[true]", "2[{}]", #"2["connect"]"#,
+            #"2["disconnecting"]"#, #"2["a"]x"#, "0[]", "1{}",
+            "3", "3{}", "4{}", #"5["a"]"#, #"511-["a"]"#, #"5-["a"]"#, #"51["a"]"#,
+            #"51-["a",{"_placeholder":true,"num":1}]"#,
+            #"51-["a",{"_placeholder":true,"num":-1}]"#, #"51-["a",{"_placeholder":true}]"#,
+            #"299999999999999999999["a"]"#,
+        ]
+    )
     func invalid(text: String) {
         #expect(throws: PacketError.self) { try self.packet(text) }
     }
@@ -43,9 +51,15 @@ import Testing
     @Test("Arguments with attachments get the numbers of the packet they become part of")
     func attachments() {
         let first = RawJSON(binary: ByteBuffer(bytes: [1]))
-        let second = RawJSON(bytes: ByteBuffer(string: #"[{"num":0,"_placeholder":true},2]"#), attachments: [ByteBuffer(bytes: [2])])
+        let second = RawJSON(
+            bytes: ByteBuffer(string: #"[{"num":0,"_placeholder":true},2]"#),
+            attachments: [ByteBuffer(bytes: [2])]
+        )
         let packet = EncodedPacket.event("/", "e", [first, second])
-        #expect(String(buffer: packet.text.payload) == #"452-["e",{"_placeholder":true,"num":0},[{"_placeholder":true,"num":1},2]]"#)
+        #expect(
+            String(buffer: packet.text.payload)
+                == #"452-["e",{"_placeholder":true,"num":0},[{"_placeholder":true,"num":1},2]]"#
+        )
         #expect(packet.attachments.map(\.payload) == [ByteBuffer(bytes: [1]), ByteBuffer(bytes: [2])])
     }
 
@@ -53,9 +67,16 @@ import Testing
     func clusterMessage() {
         let packet = EncodedPacket.event("/n", "e", [RawJSON(trusted: "1"), RawJSON(binary: ByteBuffer(bytes: [1]))])
         for operation in [
-            ClusterMessage.Operation.broadcast(packet, isVolatile: true), .join(["x"]), .leave(["y", "z"]), .disconnect(close: true),
+            ClusterMessage.Operation.broadcast(packet, isVolatile: true), .join(["x"]), .leave(["y", "z"]),
+            .disconnect(close: true),
         ] {
-            let message = ClusterMessage(node: "me", namespace: "/n", rooms: ["a"], except: ["b", "c"], operation: operation)
+            let message = ClusterMessage(
+                node: "me",
+                namespace: "/n",
+                rooms: ["a"],
+                except: ["b", "c"],
+                operation: operation
+            )
             let bytes = message.encode()
             #expect(ClusterMessage(decoding: bytes) == message)
             for length in 0..<bytes.readableBytes {
