@@ -296,7 +296,7 @@ let package = Package(
         ),
         .testTarget(
             name: "ProtocolTests",
-            dependencies: ["TestSupport", "EngineIO", "EngineIOServer", "SocketIO", nioCore, nioPosix, nioHTTP1, httpClient, logging],
+            dependencies: ["TestSupport", "EngineIO", "EngineIOServer", "SocketIO", "SocketIORedis", "Redis", hummingbird, nioCore, nioPosix, nioHTTP1, httpClient, logging],
             swiftSettings: settings
         ),
     ]

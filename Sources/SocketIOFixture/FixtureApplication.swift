@@ -47,19 +47,28 @@ struct FixtureApplication {
         namespace.onConnection(inline: { socket in
             socket.emit("auth", arguments: [socket.handshake.auth])
         })
-        namespace.on("message", inline: { socket, event in
-            socket.emit("message-back", arguments: event.arguments)
-        })
-        namespace.on("message-with-ack", inline: { _, event in event.ack.send(event.arguments) })
-        namespace.on("ask-me", inline: { socket, event in
-            socket.emit("question", arguments: event.arguments, timeout: nil) { answer in
-                if case .success(let answer) = answer { socket.emit("answer", arguments: answer.arguments) }
+        namespace.on(
+            "message",
+            inline: { socket, event in
+                socket.emit("message-back", arguments: event.arguments)
             }
-        })
-        namespace.on("burst", inline: { socket, event in
-            let count = min((try? event.decode(Int.self)) ?? 0, 100_000)
-            for index in 0..<max(0, count) { socket.emit("burst-item", index) }
-        })
+        )
+        namespace.on("message-with-ack", inline: { _, event in event.ack.send(event.arguments) })
+        namespace.on(
+            "ask-me",
+            inline: { socket, event in
+                socket.emit("question", arguments: event.arguments, timeout: nil) { answer in
+                    if case .success(let answer) = answer { socket.emit("answer", arguments: answer.arguments) }
+                }
+            }
+        )
+        namespace.on(
+            "burst",
+            inline: { socket, event in
+                let count = min((try? event.decode(Int.self)) ?? 0, 100_000)
+                for index in 0..<max(0, count) { socket.emit("burst-item", index) }
+            }
+        )
         namespace.on("kick", inline: { socket, _ in socket.disconnect() })
         namespace.on("kick-close", inline: { socket, _ in socket.disconnect(close: true) })
         namespace.onDisconnect(inline: { socket, reason in
@@ -81,27 +90,39 @@ struct FixtureApplication {
             if let room = try? event.decode(String.self) { await socket.leave(room) }
             event.ack()
         }
-        namespace.on("room-emit", inline: { socket, event in
-            guard let room = try? event.decode(String.self) else { return }
-            socket.namespace.to(room).emit("room-message", arguments: Array(event.arguments.dropFirst()))
-        })
-        namespace.on("room-broadcast", inline: { socket, event in
-            guard let room = try? event.decode(String.self) else { return }
-            socket.to(room).emit("room-message", arguments: Array(event.arguments.dropFirst()))
-        })
+        namespace.on(
+            "room-emit",
+            inline: { socket, event in
+                guard let room = try? event.decode(String.self) else { return }
+                socket.namespace.to(room).emit("room-message", arguments: Array(event.arguments.dropFirst()))
+            }
+        )
+        namespace.on(
+            "room-broadcast",
+            inline: { socket, event in
+                guard let room = try? event.decode(String.self) else { return }
+                socket.to(room).emit("room-message", arguments: Array(event.arguments.dropFirst()))
+            }
+        )
     }
 
     private func installState(on namespace: Namespace) {
-        namespace.on("whoami", inline: { socket, event in
-            let rooms = socket.roomsOnLoop.subtracting([socket.id]).sorted()
-            let names = (try? RawJSON(encoding: rooms))?.string ?? "[]"
-            let value = (socket.data(as: RawJSON.self)).map { #"{"value":\#($0.string)}"# } ?? "{}"
-            let answer = #"{"sid":"\#(socket.id)","recovered":false,"rooms":\#(names),"data":\#(value)}"#
-            event.ack.send([RawJSON(trusted: answer)])
-        })
-        namespace.on("set-data", inline: { socket, event in
-            socket.data = event[0]
-            event.ack()
-        })
+        namespace.on(
+            "whoami",
+            inline: { socket, event in
+                let rooms = socket.roomsOnLoop.subtracting([socket.id]).sorted()
+                let names = (try? RawJSON(encoding: rooms))?.string ?? "[]"
+                let value = (socket.data(as: RawJSON.self)).map { #"{"value":\#($0.string)}"# } ?? "{}"
+                let answer = #"{"sid":"\#(socket.id)","recovered":false,"rooms":\#(names),"data":\#(value)}"#
+                event.ack.send([RawJSON(trusted: answer)])
+            }
+        )
+        namespace.on(
+            "set-data",
+            inline: { socket, event in
+                socket.data = event[0]
+                event.ack()
+            }
+        )
     }
 }

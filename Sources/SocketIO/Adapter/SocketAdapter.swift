@@ -1,6 +1,5 @@
 import EngineIO
 
-
 /// What joins several servers into one. Each server delivers to its own sockets itself; an adapter carries messages
 /// to the other nodes and brings theirs.
 ///

@@ -125,7 +125,9 @@ struct JSONScanner {
                 if self.findsPlaceholders {
                     let value = valueStart..<self.index
                     if self.text(key, is: "\"_placeholder\"") { isPlaceholder = self.text(value, is: "true") }
-                    if self.text(key, is: "\"num\"") { number = Int(String(decoding: self.bytes[value], as: UTF8.self)) }
+                    if self.text(key, is: "\"num\"") {
+                        number = Int(String(decoding: self.bytes[value], as: UTF8.self))
+                    }
                 }
                 self.skipBlanks()
                 guard self.current == 0x2C else { break }
@@ -143,9 +145,10 @@ struct JSONScanner {
     }
 
     private func text(_ range: Range<Int>, is text: StaticString) -> Bool {
-        range.count == text.utf8CodeUnitCount && self.bytes[range].elementsEqual(
-            UnsafeBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount)
-        )
+        range.count == text.utf8CodeUnitCount
+            && self.bytes[range].elementsEqual(
+                UnsafeBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount)
+            )
     }
 
     private mutating func skipWord(_ word: StaticString) throws(JSONSyntaxError) {
