@@ -92,7 +92,7 @@ let package = Package(
             name: "EngineIOServer",
             dependencies: [
                 "EngineIO", nioCore, nioPosix, nioHTTP1, nioWebSocket, hummingbird, hummingbirdCore, httpTypes,
-                nioHTTPTypes, nioHTTPTypesHTTP1, logging, metrics,
+                nioHTTPTypes, nioHTTPTypesHTTP1, crypto, logging, metrics,
             ],
             swiftSettings: settings
         ),

@@ -1,0 +1,60 @@
+package import NIOCore
+
+/// What an Engine.IO endpoint allows and how often it asks whether a peer is still there.
+package struct EngineConfiguration: Sendable {
+    /// Time between a connection's last pong and the next ping.
+    package var pingInterval: TimeAmount = .seconds(25)
+    /// Time within which a ping must be answered.
+    package var pingTimeout: TimeAmount = .seconds(20)
+    /// Time for a started upgrade to be finished.
+    package var upgradeTimeout: TimeAmount = .seconds(10)
+    /// The largest message or polling body of a peer, in bytes.
+    package var maxPayload: Int = 65_536
+    /// Bytes that may wait for a peer that does not read; beyond them it is closed as a slow consumer.
+    package var maxPendingOutboundBytes: Int = 256 * 1024
+    /// Asked on the connection's loop before a handshake; must not block. `nil` lets the request in.
+    package var allowRequest: @Sendable (EngineRequest) -> EngineRefusal? = { _ in nil }
+
+    package init() {}
+}
+
+/// Why a handshake is refused, as HTTP says it.
+package struct EngineRefusal: Sendable, Equatable {
+    package var status: Int
+    /// Sent to the peer as `message`, with Engine.IO's code 4.
+    package var message: String
+    package var retryAfterSeconds: Int?
+
+    package init(status: Int = 403, message: String, retryAfterSeconds: Int? = nil) {
+        self.status = status
+        self.message = message
+        self.retryAfterSeconds = retryAfterSeconds
+    }
+}
+
+/// Why a session ended, in the words that Socket.IO's applications know.
+package enum EngineCloseReason: String, Sendable, Equatable {
+    case transportClose = "transport close"
+    case transportError = "transport error"
+    case pingTimeout = "ping timeout"
+    case parseError = "parse error"
+    case forcedClose = "forced close"
+    case serverShuttingDown = "server shutting down"
+    case slowConsumer = "slow consumer"
+    case tooManyEvents = "too many events"
+    case messageTooLarge = "message too large"
+
+    /// The WebSocket close code that tells the peer.
+    ///
+    /// - Source: RFC 6455, section 7.4.1. A client's library comes back after any of them but a refusal of its own.
+    package var webSocketCode: UInt16 {
+        switch self {
+        case .transportClose, .forcedClose, .pingTimeout: 1000
+        case .serverShuttingDown: 1001
+        case .transportError: 1002
+        case .parseError: 1007
+        case .slowConsumer, .tooManyEvents: 1008
+        case .messageTooLarge: 1009
+        }
+    }
+}

@@ -1,0 +1,131 @@
+import EngineIO
+import NIOCore
+
+/// What the sessions of one endpoint share on one event loop: the clock of their heartbeats and the list of
+/// connections that have something to flush.
+///
+/// Touched on its loop only, which is what makes it Sendable.
+final class EngineLoop: @unchecked Sendable {
+    let eventLoop: any EventLoop
+    let server: EngineServer.Shared
+
+    /// Sessions by slot; slots are used again, with another generation.
+    private var slots: [Slot] = []
+    private var freeSlots: [Int] = []
+    private(set) var sessionCount = 0
+
+    /// Deadlines of pings and of pongs. Each list has one constant delay, so appending keeps it sorted and a
+    /// session's heartbeat costs no timer of its own. At most one live entry per session in each list; an
+    /// entry whose session ended or was answered in time is skipped when it comes up.
+    private var pings = CircularBuffer<Deadline>()
+    private var pongs = CircularBuffer<Deadline>()
+    private var timer: (task: Scheduled<Void>, at: NIODeadline)?
+
+    /// Connections written to in this tick; flushed once at its end.
+    private var dirty: [WebSocketTransport] = []
+    private var spare: [WebSocketTransport] = []
+    private var flushIsScheduled = false
+
+    private struct Slot {
+        var session: EngineSession?
+        var generation: UInt32
+    }
+
+    private struct Deadline {
+        var at: NIODeadline
+        var slot: Int32
+        var generation: UInt32
+    }
+
+    init(eventLoop: any EventLoop, server: EngineServer.Shared) {
+        self.eventLoop = eventLoop
+        self.server = server
+    }
+
+    // MARK: Sessions
+
+    func insert(_ session: EngineSession) {
+        let slot = self.freeSlots.popLast() ?? self.slots.count
+        if slot == self.slots.count { self.slots.append(Slot(session: nil, generation: 0)) }
+        self.slots[slot].session = session
+        session.slot = slot
+        self.sessionCount += 1
+    }
+
+    func remove(_ session: EngineSession) {
+        guard self.slots.indices.contains(session.slot), self.slots[session.slot].session === session else { return }
+        self.slots[session.slot].session = nil
+        self.slots[session.slot].generation &+= 1
+        self.freeSlots.append(session.slot)
+        self.sessionCount -= 1
+    }
+
+    func closeAll(_ reason: EngineCloseReason) {
+        for slot in self.slots { slot.session?.close(reason) }
+    }
+
+    // MARK: Heartbeats
+
+    func schedulePing(of session: EngineSession, at deadline: NIODeadline) {
+        self.pings.append(self.deadline(of: session, at: deadline))
+        self.armTimer(deadline)
+    }
+
+    func schedulePongTimeout(of session: EngineSession, at deadline: NIODeadline) {
+        self.pongs.append(self.deadline(of: session, at: deadline))
+        self.armTimer(deadline)
+    }
+
+    private func deadline(of session: EngineSession, at time: NIODeadline) -> Deadline {
+        Deadline(at: time, slot: Int32(session.slot), generation: self.slots[session.slot].generation)
+    }
+
+    private func armTimer(_ deadline: NIODeadline) {
+        if let timer = self.timer {
+            if timer.at <= deadline { return }
+            timer.task.cancel()
+        }
+        let task = self.eventLoop.assumeIsolated().scheduleTask(deadline: deadline) { self.runDeadlines() }
+        self.timer = (task, deadline)
+    }
+
+    private func runDeadlines() {
+        self.timer = nil
+        let now = NIODeadline.now()
+        self.run(&self.pings, now: now)
+        self.run(&self.pongs, now: now)
+        if let next = [self.pings.first?.at, self.pongs.first?.at].compactMap({ $0 }).min() { self.armTimer(next) }
+    }
+
+    private func run(_ list: inout CircularBuffer<Deadline>, now: NIODeadline) {
+        var due: [Deadline] = []
+        while let first = list.first, first.at <= now { due.append(list.removeFirst()) }
+        // The list is complete again before a session acts, because acting appends to it.
+        self.tick(due, now: now)
+    }
+
+    private func tick(_ due: [Deadline], now: NIODeadline) {
+        self.eventLoop.assertInEventLoop()
+        for entry in due where self.slots[Int(entry.slot)].generation == entry.generation {
+            self.slots[Int(entry.slot)].session?.tick(now: now)
+        }
+    }
+
+    // MARK: Flushing
+
+    /// Remembers a connection that has written. The flush comes at the end of this loop tick: by then a burst of
+    /// broadcasts lies in the channel and leaves in one system call.
+    func markDirty(_ transport: WebSocketTransport) {
+        self.dirty.append(transport)
+        guard !self.flushIsScheduled else { return }
+        self.flushIsScheduled = true
+        self.eventLoop.assumeIsolated().execute { self.flushDirty() }
+    }
+
+    private func flushDirty() {
+        self.flushIsScheduled = false
+        swap(&self.dirty, &self.spare)
+        for transport in self.spare { transport.flush() }
+        self.spare.removeAll(keepingCapacity: true)
+    }
+}

@@ -1,0 +1,59 @@
+import EngineIO
+package import HummingbirdCore
+import Logging
+import NIOCore
+import NIOHTTPTypes
+
+/// Sets up accepted connections: our handshakes become sessions, everything else is Hummingbird's.
+struct EngineHTTPChannel: HTTPChannelHandler {
+    typealias HTTP = HTTP1Channel.Value
+
+    /// A connection whose first request has not come yet.
+    struct Value: ServerChildChannelValue {
+        let channel: any Channel
+        let outcome: EventLoopFuture<FirstRequestOutcome<HTTP>>
+    }
+
+    let engines: [EngineServer]
+    let http: HTTP1Channel
+
+    var responder: HTTPChannelHandler.Responder { self.http.responder }
+
+    func setup(channel: any Channel, logger: Logger) -> EventLoopFuture<Value> {
+        channel.eventLoop.makeCompletedFuture {
+            let promise = channel.eventLoop.makePromise(of: FirstRequestOutcome<HTTP>.self)
+            let handler = FirstRequestHandler<HTTP>(engines: self.engines, promise: promise) { channel in
+                self.http.setup(channel: channel, logger: logger)
+            }
+            try channel.pipeline.syncOperations.addHandler(handler)
+            return Value(channel: channel, outcome: promise.futureResult)
+        }
+    }
+
+    /// Returns when the connection is a session or its HTTP requests are over: a session keeps no task.
+    func handle(value: Value, logger: Logger) async {
+        guard case .http(let channel)? = try? await value.outcome.get() else { return }
+        await self.handleHTTP(asyncChannel: channel, logger: logger)
+    }
+}
+
+extension HTTPServerBuilder {
+    /// An HTTP/1.1 server that also serves Engine.IO endpoints.
+    ///
+    /// - Parameters:
+    ///   - engines: one or several endpoints, each with a path of its own.
+    ///   - http: settings of the connections that stay HTTP. Header limits are set here: 16 KiB, 100 fields.
+    package static func engineIO(
+        _ engines: [EngineServer],
+        http: HTTP1Channel.Configuration = .init(idleTimeout: .seconds(75))
+    ) -> HTTPServerBuilder {
+        var configuration = http
+        configuration.httpDecoder.maxHeaderFieldSize = UpgradeRequestHead.maxBytes
+        configuration.httpDecoder.maxHeaderListSize = UpgradeRequestHead.maxBytes
+        configuration.httpDecoder.maxHeaderFieldCount = UpgradeRequestHead.maxFields
+        let fixed = configuration
+        return HTTPServerBuilder { responder in
+            EngineHTTPChannel(engines: engines, http: HTTP1Channel(responder: responder, configuration: fixed))
+        }
+    }
+}

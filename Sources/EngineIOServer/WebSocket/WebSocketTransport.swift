@@ -1,0 +1,205 @@
+import EngineIO
+import Logging
+import Metrics
+import NIOCore
+
+/// The one handler of an upgraded connection: WebSocket frames in and out, nothing else left in its pipeline.
+///
+/// Reads are handled when the read is complete, because only then is the read buffer ours alone and frames can be
+/// unmasked in place. Touched on its loop only, which is what makes it Sendable.
+final class WebSocketTransport: ChannelInboundHandler, EngineTransport, @unchecked Sendable {
+    typealias InboundIn = ByteBuffer
+    typealias OutboundOut = ByteBuffer
+
+    /// Bytes written in one tick that are flushed before its end, so that a burst alone does not look like a
+    /// peer that does not read.
+    private static let earlyFlushBytes = 64 * 1024
+    /// How long a peer may take to answer our close frame.
+    private static let closeTimeout = TimeAmount.seconds(2)
+
+    private let session: EngineSession
+    private var context: ChannelHandlerContext?
+    private var decoder: WebSocketDecoder
+    private var unflushedBytes = 0
+    private var isDirty = false
+    /// Our close frame is out, or the connection is being dropped: nothing more is read or written.
+    private var isClosing = false
+
+    init(session: EngineSession) {
+        self.session = session
+        self.decoder = WebSocketDecoder(maxMessageBytes: session.loop.server.configuration.maxPayload)
+    }
+
+    // MARK: EngineTransport
+
+    var hasUnsentBytes: Bool {
+        guard let options = self.context?.channel.syncOptions else { return false }
+        let buffered = (try? options.getOption(.bufferedWritableBytes)) ?? 0
+        return buffered > self.unflushedBytes
+    }
+
+    func send(_ message: EngineMessage) {
+        self.write(message.frame)
+    }
+
+    func close(_ reason: EngineCloseReason) {
+        if reason == .slowConsumer {
+            // Its way is full: a close frame would never arrive.
+            self.isClosing = true
+            self.context?.close(promise: nil)
+        } else {
+            self.startClosing(code: reason.webSocketCode)
+        }
+    }
+
+    // MARK: Writing
+
+    private func write(_ frame: ByteBuffer) {
+        guard let context = self.context, !self.isClosing else { return }
+        context.write(Self.wrapOutboundOut(frame), promise: nil)
+        self.unflushedBytes += frame.readableBytes
+        if !self.isDirty {
+            self.isDirty = true
+            self.session.loop.markDirty(self)
+        } else if self.unflushedBytes > Self.earlyFlushBytes {
+            self.unflushedBytes = 0
+            context.flush()
+        }
+    }
+
+    /// The loop's tick is over.
+    func flush() {
+        self.isDirty = false
+        self.unflushedBytes = 0
+        guard let context = self.context else { return }
+        context.flush()
+        self.closeIfSlow(context)
+    }
+
+    func channelWritabilityChanged(context: ChannelHandlerContext) {
+        if !context.channel.isWritable, self.unflushedBytes > 0 {
+            // Within a tick: what can leave leaves first, then we judge.
+            self.unflushedBytes = 0
+            context.flush()
+        }
+        self.closeIfSlow(context)
+        context.fireChannelWritabilityChanged()
+    }
+
+    private func closeIfSlow(_ context: ChannelHandlerContext) {
+        guard !context.channel.isWritable, context.channel.isActive, !self.isClosing else { return }
+        EngineMetrics.shared.slowConsumers.increment()
+        self.session.close(.slowConsumer)
+    }
+
+    /// Sends a close frame and waits a moment for the peer's; then the connection is dropped.
+    private func startClosing(code: UInt16) {
+        guard let context = self.context, !self.isClosing else { return }
+        context.writeAndFlush(Self.wrapOutboundOut(.closeFrame(code: code)), promise: nil)
+        self.isClosing = true
+        let channel = context.channel
+        context.eventLoop.scheduleTask(in: Self.closeTimeout) { channel.close(promise: nil) }
+    }
+
+    // MARK: Reading
+
+    func handlerAdded(context: ChannelHandlerContext) {
+        self.context = context
+    }
+
+    func handlerRemoved(context: ChannelHandlerContext) {
+        self.context = nil
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        self.decoder.append(Self.unwrapInboundIn(data))
+    }
+
+    func channelReadComplete(context: ChannelHandlerContext) {
+        self.decode(context)
+    }
+
+    private func decode(_ context: ChannelHandlerContext) {
+        do {
+            try self.decoder.decode { event in
+                self.handle(event, context)
+                return self.context != nil
+            }
+        } catch {
+            EngineMetrics.shared.protocolErrors.increment()
+            guard !self.isClosing else { return }
+            self.startClosing(code: error.code)
+            self.session.close(error.code == WebSocketFailure.tooLarge ? .messageTooLarge : .parseError)
+        }
+    }
+
+    private func handle(_ event: WebSocketEvent, _ context: ChannelHandlerContext) {
+        if self.isClosing {
+            if case .close = event { context.close(promise: nil) }
+            return
+        }
+        switch event {
+        case .text(let bytes):
+            EngineMetrics.shared.messagesReceived.increment()
+            do {
+                self.session.receive(try EnginePacket(text: bytes))
+            } catch {
+                EngineMetrics.shared.protocolErrors.increment()
+                self.session.close(.parseError)
+            }
+        case .binary(let bytes):
+            EngineMetrics.shared.messagesReceived.increment()
+            self.session.receive(.binary(bytes))
+        case .ping(let payload):
+            self.write(.controlFrame(opcode: 0xA, payload: payload))
+        case .pong:
+            break
+        case .close(let code):
+            context.writeAndFlush(Self.wrapOutboundOut(.closeFrame(code: code ?? 1000)), promise: nil)
+            self.isClosing = true
+            self.session.close(.transportClose)
+            context.close(promise: nil)
+        }
+    }
+
+    // MARK: The channel's end
+
+    func channelInactive(context: ChannelHandlerContext) {
+        if !self.isClosing { self.decode(context) }
+        self.isClosing = true
+        self.session.close(.transportClose)
+        self.context = nil
+        context.fireChannelInactive()
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        self.session.loop.server.logger.trace("connection failed", metadata: ["error": "\(error)"])
+        self.isClosing = true
+        self.session.close(.transportError)
+        context.close(promise: nil)
+    }
+
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        switch event {
+        case is ChannelShouldQuiesceEvent:
+            self.session.close(.serverShuttingDown)
+        case ChannelEvent.inputClosed:
+            if !self.isClosing { self.decode(context) }
+            self.isClosing = true
+            self.session.close(.transportClose)
+            context.close(promise: nil)
+        default:
+            context.fireUserInboundEventTriggered(event)
+        }
+    }
+}
+
+/// Reads into a buffer of its own each time and keeps none: an idle connection then holds no read buffer, and a
+/// buffer that was read belongs to its handler alone.
+struct FreshReadBufferAllocator: RecvByteBufferAllocator {
+    let capacity: Int
+
+    mutating func record(actualReadBytes: Int) -> Bool { false }
+    func buffer(allocator: ByteBufferAllocator) -> ByteBuffer { allocator.buffer(capacity: self.capacity) }
+    func nextBufferSize() -> Int? { nil }
+}

@@ -1,0 +1,126 @@
+import EngineIO
+import NIOCore
+
+/// The members of one room on one loop, in an array so that a broadcast is a walk over it.
+final class LocalRoom {
+    /// A socket's place in a room: leaving swaps the last member into it.
+    struct Membership {
+        let room: LocalRoom
+        var index: Int
+    }
+
+    let name: String
+    private(set) var members: ContiguousArray<Socket> = []
+
+    init(name: String) { self.name = name }
+
+    func add(_ socket: Socket) {
+        socket.memberships.append(Membership(room: self, index: self.members.count))
+        self.members.append(socket)
+    }
+
+    func remove(_ socket: Socket) {
+        guard let place = socket.memberships.firstIndex(where: { $0.room === self }) else { return }
+        let index = socket.memberships.remove(at: place).index
+        let last = self.members.removeLast()
+        guard last !== socket else { return }
+        self.members[index] = last
+        if let moved = last.memberships.firstIndex(where: { $0.room === self }) {
+            last.memberships[moved].index = index
+        }
+    }
+}
+
+/// The sockets of one namespace on one loop, and their rooms. Touched on its loop only, which makes it Sendable.
+final class NamespaceShard: @unchecked Sendable {
+    let eventLoop: any EventLoop
+    let index: Int
+    /// The namespace; it outlives its sockets, and the server outlives it.
+    unowned let namespace: Namespace
+    private let everyone = LocalRoom(name: "")
+    private var rooms: [String: LocalRoom] = [:]
+    private var socketsByID: [String: Socket] = [:]
+
+    init(namespace: Namespace, eventLoop: any EventLoop, index: Int) {
+        self.namespace = namespace
+        self.eventLoop = eventLoop
+        self.index = index
+    }
+
+    // MARK: Membership
+
+    func add(_ socket: Socket) {
+        self.socketsByID[socket.id] = socket
+        self.everyone.add(socket)
+        self.namespace.changed(count: 1)
+    }
+
+    func remove(_ socket: Socket) {
+        self.socketsByID.removeValue(forKey: socket.id)
+        for membership in socket.memberships {
+            membership.room.remove(socket)
+            if membership.room !== self.everyone { self.left(membership.room) }
+        }
+        self.namespace.changed(count: -1)
+    }
+
+    func join(_ socket: Socket, _ name: String) {
+        // A socket's own id is a room of its own, which needs no table.
+        guard self.socketsByID[socket.id] === socket, name != socket.id else { return }
+        let room: LocalRoom
+        if let existing = self.rooms[name] {
+            guard !socket.memberships.contains(where: { $0.room === existing }) else { return }
+            room = existing
+        } else {
+            room = LocalRoom(name: name)
+            self.rooms[name] = room
+        }
+        room.add(socket)
+        self.namespace.roomJoined(name, shard: self.index)
+    }
+
+    func leave(_ socket: Socket, _ name: String) {
+        guard let room = self.rooms[name], socket.memberships.contains(where: { $0.room === room }) else { return }
+        room.remove(socket)
+        self.left(room)
+    }
+
+    private func left(_ room: LocalRoom) {
+        let isEmpty = room.members.isEmpty
+        if isEmpty { self.rooms.removeValue(forKey: room.name) }
+        self.namespace.roomLeft(room.name, shard: self.index, isEmptyHere: isEmpty)
+    }
+
+    // MARK: Selecting
+
+    /// Calls `body` once for each socket of the rooms (of the namespace, if none is named) but those excepted.
+    func forEach(rooms names: [String], except: [String], _ body: (Socket) -> Void) {
+        if names.isEmpty && except.isEmpty { return self.everyone.members.forEach(body) }
+        if names.count == 1 && except.isEmpty && self.socketsByID[names[0]] == nil {
+            self.rooms[names[0]]?.members.forEach(body)
+            return
+        }
+        var seen: Set<ObjectIdentifier> = []
+        for name in except { self.members(of: name) { seen.insert(ObjectIdentifier($0)) } }
+        if names.isEmpty {
+            for socket in self.everyone.members where !seen.contains(ObjectIdentifier(socket)) { body(socket) }
+        } else if names.count == 1 {
+            self.members(of: names[0]) { if !seen.contains(ObjectIdentifier($0)) { body($0) } }
+        } else {
+            for name in names { self.members(of: name) { if seen.insert(ObjectIdentifier($0)).inserted { body($0) } } }
+        }
+    }
+
+    private func members(of name: String, _ body: (Socket) -> Void) {
+        let own = self.socketsByID[name]
+        if let own { body(own) }
+        for socket in self.rooms[name]?.members ?? [] where socket !== own { body(socket) }
+    }
+
+    func broadcast(_ packet: EncodedPacket, rooms: [String], except: [String], isVolatile: Bool) {
+        self.forEach(rooms: rooms, except: except) { socket in
+            if isVolatile && socket.hasUnsentBytes { return }
+            socket.write(packet)
+        }
+    }
+}

@@ -1,0 +1,145 @@
+package import EngineIO
+import NIOCore
+
+/// One outbound Socket.IO packet: the text, then its attachments. Encoded once, sent to any number of sockets.
+package struct EncodedPacket: Sendable, Equatable {
+    package let text: EngineMessage
+    package let attachments: [EngineMessage]
+
+    package init(text: EngineMessage, attachments: [EngineMessage] = []) {
+        self.text = text
+        self.attachments = attachments
+    }
+
+    /// `40` with the socket's id.
+    static func connected(_ namespace: String, id: String) -> EncodedPacket {
+        var builder = Self.begin(.connect, namespace, attachments: 0, id: nil)
+        builder.bytes.writeStaticString(#"{"sid":""#)
+        builder.bytes.writeString(id)
+        builder.bytes.writeStaticString(#""}"#)
+        return EncodedPacket(text: builder.finish())
+    }
+
+    static func disconnected(_ namespace: String) -> EncodedPacket {
+        EncodedPacket(text: Self.begin(.disconnect, namespace, attachments: 0, id: nil).finish())
+    }
+
+    /// `44` with message and, if any, data.
+    static func refused(_ namespace: String, _ error: ConnectError) -> EncodedPacket {
+        var builder = Self.begin(.connectError, namespace, attachments: 0, id: nil)
+        builder.bytes.writeStaticString(#"{"message":"#)
+        Self.write(error.message, to: &builder.bytes)
+        if let data = error.data {
+            builder.bytes.writeStaticString(#","data":"#)
+            builder.bytes.writeImmutableBuffer(data.bytes)
+        }
+        builder.bytes.writeStaticString("}")
+        return EncodedPacket(text: builder.finish())
+    }
+
+    static func event(_ namespace: String, _ name: String, _ arguments: [RawJSON], id: Int? = nil) -> EncodedPacket {
+        Self.array(.event, .binaryEvent, namespace, name: name, arguments, id: id)
+    }
+
+    static func ack(_ namespace: String, id: Int, _ arguments: [RawJSON]) -> EncodedPacket {
+        Self.array(.ack, .binaryAck, namespace, name: nil, arguments, id: id)
+    }
+
+    private static func array(
+        _ plain: SocketPacketType,
+        _ binary: SocketPacketType,
+        _ namespace: String,
+        name: String?,
+        _ arguments: [RawJSON],
+        id: Int?
+    ) -> EncodedPacket {
+        var attachments: [ByteBuffer] = []
+        var values: [ByteBuffer] = []
+        values.reserveCapacity(arguments.count)
+        for argument in arguments {
+            values.append(argument.attachments.isEmpty ? argument.bytes : renumbered(argument, &attachments))
+        }
+        let size = values.reduce(64 + (name?.utf8.count ?? 0)) { $0 + $1.readableBytes + 1 }
+        let type = attachments.isEmpty ? plain : binary
+        var builder = Self.begin(type, namespace, attachments: attachments.count, id: id, capacity: size)
+        builder.bytes.writeInteger(UInt8(0x5B))
+        if let name { Self.write(name, to: &builder.bytes) }
+        for (index, value) in values.enumerated() {
+            if index > 0 || name != nil { builder.bytes.writeInteger(UInt8(0x2C)) }
+            builder.bytes.writeImmutableBuffer(value)
+        }
+        builder.bytes.writeInteger(UInt8(0x5D))
+        return EncodedPacket(text: builder.finish(), attachments: attachments.map { EngineMessage(binary: $0) })
+    }
+
+    private static func begin(
+        _ type: SocketPacketType,
+        _ namespace: String,
+        attachments: Int,
+        id: Int?,
+        capacity: Int = 64
+    ) -> EngineMessageBuilder {
+        var builder = EngineMessageBuilder(.message, capacity: capacity)
+        builder.bytes.writeInteger(type.rawValue)
+        if attachments > 0 { builder.bytes.writeString("\(attachments)-") }
+        if namespace != "/" {
+            builder.bytes.writeString(namespace)
+            builder.bytes.writeInteger(UInt8(0x2C))
+        }
+        if let id { builder.bytes.writeString(String(id)) }
+        return builder
+    }
+
+    /// Writes a JSON string.
+    static func write(_ text: String, to bytes: inout ByteBuffer) {
+        bytes.writeInteger(UInt8(0x22))
+        if text.utf8.allSatisfy({ $0 >= 0x20 && $0 != 0x22 && $0 != 0x5C }) {
+            bytes.writeString(text)
+        } else {
+            for byte in text.utf8 {
+                switch byte {
+                case 0x22, 0x5C:
+                    bytes.writeInteger(UInt8(0x5C))
+                    bytes.writeInteger(byte)
+                case 0..<0x20:
+                    bytes.writeString("\\u00" + (byte < 16 ? "0" : "") + String(byte, radix: 16))
+                default:
+                    bytes.writeInteger(byte)
+                }
+            }
+        }
+        bytes.writeInteger(UInt8(0x22))
+    }
+}
+
+/// Gives a value's placeholders the numbers of their attachments in the packet that it becomes part of.
+private func renumbered(_ value: RawJSON, _ attachments: inout [ByteBuffer]) -> ByteBuffer {
+    let placeholders = value.bytes.withUnsafeReadableBytes { bytes in
+        var scanner = JSONScanner(bytes, findsPlaceholders: true)
+        scanner.skipBlanks()
+        // The value was checked when it came; a failure here would leave it as it is.
+        try? scanner.skipValue()
+        return scanner.placeholders
+    }
+    var out = ByteBufferAllocator().buffer(capacity: value.bytes.readableBytes + 16)
+    var position = 0
+    for placeholder in placeholders.sorted(by: { $0.range.lowerBound < $1.range.lowerBound }) {
+        guard let number = placeholder.number, value.attachments.indices.contains(number) else { continue }
+        if let before = value.bytes.getSlice(
+            at: value.bytes.readerIndex + position,
+            length: placeholder.range.lowerBound - position
+        ) {
+            out.writeImmutableBuffer(before)
+        }
+        out.writeString(#"{"_placeholder":true,"num":\#(attachments.count)}"#)
+        attachments.append(value.attachments[number])
+        position = placeholder.range.upperBound
+    }
+    if let rest = value.bytes.getSlice(
+        at: value.bytes.readerIndex + position,
+        length: value.bytes.readableBytes - position
+    ) {
+        out.writeImmutableBuffer(rest)
+    }
+    return out
+}

@@ -1,0 +1,276 @@
+import EngineIO
+package import NIOCore
+import Synchronization
+
+/// One client in one namespace.
+///
+/// May be used from any thread: calls hop to the connection's event loop, where its state lives, and keep the order
+/// in which one thread made them. Everything but `data` and `isConnected` is touched on that loop only, which is
+/// what makes the class Sendable.
+package final class Socket: @unchecked Sendable {
+    package let id: String
+    package let namespace: Namespace
+    package let eventLoop: any EventLoop
+    package let handshake: Handshake
+
+    let shard: NamespaceShard
+    /// `nil` once the socket is disconnected, which is what breaks the circle of references.
+    private(set) var client: SocketClient?
+
+    // MARK: State on the loop
+
+    /// The rooms this socket is in, and its place in each; the first is the namespace itself.
+    var memberships: ContiguousArray<LocalRoom.Membership> = []
+    private let queue = HandlerQueue()
+    private var ownHandlers: [String: EventHandler]?
+    private var ownDisconnectHandlers: [DisconnectHandler]?
+    private var pendingAcks: [Int: PendingAck]?
+    private var nextAckID = 0
+    private var isJoined = false
+
+    // MARK: State for all threads
+
+    private let dataBox = Mutex<(any Sendable)?>(nil)
+    private let connectedFlag = Atomic<Bool>(false)
+
+    private struct PendingAck {
+        var complete: @Sendable (Result<SocketEvent, AckError>) -> Void
+        var timeout: Scheduled<Void>?
+    }
+
+    init(id: String, namespace: Namespace, shard: NamespaceShard, client: SocketClient, auth: RawJSON) {
+        self.id = id
+        self.namespace = namespace
+        self.shard = shard
+        self.client = client
+        self.eventLoop = shard.eventLoop
+        self.handshake = Handshake(auth: auth, request: client.connection.request)
+    }
+
+    package var isConnected: Bool { self.connectedFlag.load(ordering: .acquiring) }
+
+    /// Whatever you want to keep with the socket. Any thread.
+    package var data: (any Sendable)? {
+        get { self.dataBox.withLock { $0 } }
+        set { self.dataBox.withLock { $0 = newValue } }
+    }
+
+    package func data<T: Sendable>(as type: T.Type) -> T? { self.data as? T }
+
+    // MARK: Emitting
+
+    package func emit(_ event: String, _ arguments: any Encodable & Sendable...) {
+        self.send(.event(self.namespace.name, event, encodeArguments(arguments)))
+    }
+
+    /// Emits arguments that are JSON already.
+    package func emit(_ event: String, arguments: [RawJSON]) {
+        self.send(.event(self.namespace.name, event, arguments))
+    }
+
+    /// Emits one argument that is JSON already.
+    package func emit(_ event: String, raw: ByteBuffer) {
+        self.send(.event(self.namespace.name, event, [RawJSON(trusted: raw)]))
+    }
+
+    package func emit(prepared: PreparedEvent) { self.send(prepared.packet) }
+
+    /// Emits an event and waits for the client's answer.
+    package func emitWithAck(
+        _ event: String,
+        _ arguments: any Encodable & Sendable...,
+        timeout: TimeAmount
+    ) async throws -> SocketEvent {
+        let arguments = encodeArguments(arguments)
+        return try await withCheckedThrowingContinuation { continuation in
+            self.emit(event, arguments: arguments, timeout: timeout) { result in
+                continuation.resume(with: result.mapError { $0 as any Error })
+            }
+        }
+    }
+
+    /// Emits an event; `completion` runs on the loop with the answer, or without one at the timeout or disconnect.
+    package func emit(
+        _ event: String,
+        arguments: [RawJSON],
+        timeout: TimeAmount?,
+        completion: @escaping @Sendable (Result<SocketEvent, AckError>) -> Void
+    ) {
+        self.onLoop {
+            guard self.isJoined else { return completion(.failure(.disconnected)) }
+            guard (self.pendingAcks?.count ?? 0) < self.namespace.server.configuration.maxPendingAcks else {
+                return completion(.failure(.tooMany))
+            }
+            let id = self.nextAckID
+            self.nextAckID += 1
+            let timer = timeout.map { timeout in
+                self.eventLoop.assumeIsolated().scheduleTask(in: timeout) {
+                    if let late = self.pendingAcks?.removeValue(forKey: id) { late.complete(.failure(.timeout)) }
+                }
+            }
+            self.pendingAcks = self.pendingAcks ?? [:]
+            self.pendingAcks?[id] = PendingAck(complete: completion, timeout: timer)
+            self.write(.event(self.namespace.name, event, arguments, id: id))
+        }
+    }
+
+    /// To others: all of the namespace, or of the rooms named, without this socket.
+    package var broadcast: BroadcastOperator { BroadcastOperator(self.namespace).except(self.id) }
+    package func to(_ rooms: String...) -> BroadcastOperator {
+        BroadcastOperator(self.namespace).to(rooms).except(self.id)
+    }
+
+    func send(_ packet: EncodedPacket) {
+        self.onLoop { self.write(packet) }
+    }
+
+    /// On the loop: the packet's frames go to the connection.
+    func write(_ packet: EncodedPacket) {
+        guard let client = self.client, self.isJoined else { return }
+        client.connection.send(packet.text)
+        for attachment in packet.attachments { client.connection.send(attachment) }
+    }
+
+    var hasUnsentBytes: Bool { self.client?.connection.hasUnsentBytes ?? false }
+
+    // MARK: Rooms
+
+    /// Joins rooms and returns when other nodes' broadcasts to them arrive here.
+    ///
+    /// If the adapter has lost its store, the socket is a member all the same and the subscription follows.
+    package func join(_ rooms: String...) async {
+        await withCheckedContinuation { continuation in
+            self.onLoop {
+                for room in rooms { self.shard.join(self, room) }
+                continuation.resume()
+            }
+        }
+        for room in rooms { await self.namespace.server.adapter?.ready(room, namespace: self.namespace.name) }
+    }
+
+    package func leave(_ rooms: String...) async {
+        await withCheckedContinuation { continuation in
+            self.onLoop {
+                for room in rooms { self.shard.leave(self, room) }
+                continuation.resume()
+            }
+        }
+    }
+
+    package func joinInline(_ rooms: String...) {
+        self.onLoop { for room in rooms { self.shard.join(self, room) } }
+    }
+
+    package func leaveInline(_ rooms: String...) {
+        self.onLoop { for room in rooms { self.shard.leave(self, room) } }
+    }
+
+    /// The rooms the socket is in; its own id is one of them.
+    package var rooms: Set<String> {
+        get async {
+            await withCheckedContinuation { continuation in
+                self.onLoop { continuation.resume(returning: self.roomsOnLoop) }
+            }
+        }
+    }
+
+    /// The same, for handlers on the loop.
+    package var roomsOnLoop: Set<String> {
+        guard self.isJoined else { return [] }
+        return Set(self.memberships.dropFirst().map(\.room.name)).union([self.id])
+    }
+
+    // MARK: Handlers of this socket alone
+
+    package func on(_ event: String, _ body: @escaping @Sendable (SocketEvent) async -> Void) {
+        self.set(event, .queued { _, event in await body(event) })
+    }
+
+    package func on(_ event: String, inline body: @escaping @Sendable (SocketEvent) -> Void) {
+        self.set(event, .inline { _, event in body(event) })
+    }
+
+    package func onDisconnect(_ body: @escaping @Sendable (DisconnectReason) async -> Void) {
+        self.onLoop { self.ownDisconnectHandlers = (self.ownDisconnectHandlers ?? []) + [.queued { await body($1) }] }
+    }
+
+    private func set(_ event: String, _ handler: EventHandler) {
+        self.onLoop {
+            self.ownHandlers = self.ownHandlers ?? [:]
+            self.ownHandlers?[event] = handler
+        }
+    }
+
+    // MARK: Leaving
+
+    /// Takes the socket out of its namespace; with `close`, ends its whole connection.
+    package func disconnect(close: Bool = false) {
+        self.onLoop {
+            guard let client = self.client else { return }
+            self.write(.disconnected(self.namespace.name))
+            client.remove(self, reason: .serverNamespaceDisconnect)
+            if close { client.closeAll() }
+        }
+    }
+
+    // MARK: On the loop, from the client
+
+    func connected() {
+        self.isJoined = true
+        self.connectedFlag.store(true, ordering: .releasing)
+        self.shard.add(self)
+        self.write(.connected(self.namespace.name, id: self.id))
+        for handler in self.namespace.handlers.connection { self.submit(.connection(handler)) }
+    }
+
+    func received(_ packet: SocketPacket, attachments: [ByteBuffer]) {
+        switch packet.type {
+        case .event, .binaryEvent:
+            let event = SocketEvent(packet, attachments: attachments, ack: Ack(socket: self, id: packet.id))
+            let handlers = self.namespace.handlers
+            for handler in handlers.any { handler(self, event) }
+            if let handler = self.ownHandlers?[event.name] ?? handlers.events[event.name] {
+                self.submit(.event(event, handler))
+            } else {
+                handlers.unknownEvent?(self, event)
+            }
+        case .ack, .binaryAck:
+            guard let id = packet.id, let pending = self.pendingAcks?.removeValue(forKey: id) else { return }
+            pending.timeout?.cancel()
+            pending.complete(
+                .success(SocketEvent(packet, attachments: attachments, ack: Ack(socket: self, id: nil)))
+            )
+        case .connect, .disconnect, .connectError:
+            break  // Not for a socket: the client has dealt with them.
+        }
+    }
+
+    func disconnected(_ reason: DisconnectReason) {
+        guard self.isJoined else { return }
+        self.isJoined = false
+        self.connectedFlag.store(false, ordering: .releasing)
+        self.shard.remove(self)
+        let acks = self.pendingAcks
+        self.pendingAcks = nil
+        for pending in (acks ?? [:]).values {
+            pending.timeout?.cancel()
+            pending.complete(.failure(.disconnected))
+        }
+        for handler in self.namespace.handlers.disconnect + (self.ownDisconnectHandlers ?? []) {
+            self.submit(.disconnect(handler, reason))
+        }
+        self.client = nil
+    }
+
+    private func submit(_ job: HandlerJob) {
+        let bound = self.namespace.server.configuration.maxPendingEvents
+        if !self.queue.submit(job, of: self, maxPending: bound) {
+            SocketIOMetrics.shared.flooded()
+            self.client?.connection.close(.tooManyEvents)
+        }
+    }
+
+    func onLoop(_ body: @escaping @Sendable () -> Void) {
+        if self.eventLoop.inEventLoop { body() } else { self.eventLoop.execute(body) }
+    }
+}

@@ -1,0 +1,189 @@
+import EngineIO
+import Logging
+import NIOCore
+
+/// One Engine.IO connection: reads its Socket.IO packets and keeps its sockets, one per namespace.
+///
+/// Anything the protocol forbids ends the whole connection. Touched on its loop only, which is what makes it Sendable.
+final class SocketClient: EngineReceiver, @unchecked Sendable {
+    let connection: any EngineConnection
+    private let server: SocketIOServer
+    private let loopIndex: Int
+    /// The place in the loop's list of those who have not joined; written by it.
+    var ticket = 0
+    /// Few: at most `maxNamespacesPerConnection`, nearly always one.
+    private var sockets: [Socket] = []
+    /// Namespaces whose middleware has not decided.
+    private var pending: [Socket] = []
+    /// An event whose attachments are still to come; at most ten, each bounded by `maxPayload`.
+    private var unfinished: (packet: SocketPacket, attachments: [ByteBuffer])?
+    private var hasConnected = false
+    private var isClosed = false
+    private var secondStart = NIODeadline.uptimeNanoseconds(0)
+    private var eventsThisSecond = 0
+
+    init(connection: any EngineConnection, server: SocketIOServer, loopIndex: Int) {
+        self.connection = connection
+        self.server = server
+        self.loopIndex = loopIndex
+    }
+
+    // MARK: Packets
+
+    func receive(text: ByteBuffer) {
+        guard self.unfinished == nil else { return self.fail() }
+        let packet: SocketPacket
+        do {
+            packet = try SocketPacket(text)
+        } catch {
+            self.server.logger.trace("invalid packet", metadata: ["error": "\(error)"])
+            return self.fail()
+        }
+        if packet.attachmentCount > 0 {
+            self.unfinished = (packet, [])
+        } else {
+            self.receive(packet, attachments: [])
+        }
+    }
+
+    func receive(binary: ByteBuffer) {
+        guard var unfinished = self.unfinished else { return self.fail() }
+        self.unfinished = nil
+        unfinished.attachments.append(binary)
+        if unfinished.attachments.count == unfinished.packet.attachmentCount {
+            self.receive(unfinished.packet, attachments: unfinished.attachments)
+        } else {
+            self.unfinished = unfinished
+        }
+    }
+
+    private func receive(_ packet: SocketPacket, attachments: [ByteBuffer]) {
+        guard self.isWithinRate() else {
+            SocketIOMetrics.shared.flooded()
+            return self.connection.close(.tooManyEvents)
+        }
+        switch packet.type {
+        case .connect:
+            self.connect(packet)
+        case .disconnect:
+            guard let socket = self.socket(in: packet.namespace) else { return self.fail() }
+            self.remove(socket, reason: .clientNamespaceDisconnect)
+        case .event, .binaryEvent, .ack, .binaryAck:
+            guard let socket = self.socket(in: packet.namespace) else { return self.fail() }
+            SocketIOMetrics.shared.eventReceived()
+            socket.received(packet, attachments: attachments)
+        case .connectError:
+            self.fail()
+        }
+    }
+
+    private func fail() {
+        SocketIOMetrics.shared.invalidPacket()
+        self.connection.close(.parseError)
+    }
+
+    /// Counts packets in seconds that begin with the first one of each.
+    private func isWithinRate() -> Bool {
+        guard let limit = self.server.configuration.maxEventsPerSecond else { return true }
+        let now = NIODeadline.now()
+        if now - self.secondStart >= .seconds(1) {
+            self.secondStart = now
+            self.eventsThisSecond = 0
+        }
+        self.eventsThisSecond += 1
+        return self.eventsThisSecond <= limit
+    }
+
+    private func socket(in namespace: String) -> Socket? {
+        self.sockets.first { $0.namespace.name == namespace }
+    }
+
+    // MARK: Joining namespaces
+
+    private func connect(_ packet: SocketPacket) {
+        guard self.socket(in: packet.namespace) == nil,
+            !self.pending.contains(where: { $0.namespace.name == packet.namespace }),
+            self.sockets.count + self.pending.count < self.server.configuration.maxNamespacesPerConnection
+        else { return self.fail() }
+        guard let namespace = self.server.namespace(named: packet.namespace) else {
+            SocketIOMetrics.shared.connectRefused()
+            return self.send(.refused(packet.namespace, ConnectError(message: "Invalid namespace")))
+        }
+        let socket = Socket(
+            id: SessionID.random(),
+            namespace: namespace,
+            shard: namespace.shards[self.loopIndex],
+            client: self,
+            auth: packet.data.map { RawJSON(trusted: packet.slice($0)) } ?? .emptyObject
+        )
+        let middleware = namespace.handlers.middleware
+        guard !middleware.isEmpty else { return self.accept(socket) }
+        self.pending.append(socket)
+        // Nobody awaits this task: it ends with the middleware, whose time the connect timeout bounds for the
+        // client, and its result comes back to the loop.
+        Task {
+            var refusal: ConnectError?
+            do {
+                for step in middleware { try await step(socket) }
+            } catch let error as ConnectError {
+                refusal = error
+            } catch {
+                refusal = ConnectError(message: "Internal error")
+            }
+            let outcome = refusal
+            socket.eventLoop.execute { self.decided(socket, outcome) }
+        }
+    }
+
+    private func decided(_ socket: Socket, _ refusal: ConnectError?) {
+        self.pending.removeAll { $0 === socket }
+        guard !self.isClosed else { return }
+        if let refusal {
+            SocketIOMetrics.shared.connectRefused()
+            self.send(.refused(socket.namespace.name, refusal))
+        } else {
+            self.accept(socket)
+        }
+    }
+
+    private func accept(_ socket: Socket) {
+        if !self.hasConnected {
+            self.hasConnected = true
+            self.server.loops[self.loopIndex].connected(self)
+        }
+        self.sockets.append(socket)
+        SocketIOMetrics.shared.socketConnected()
+        socket.connected()
+    }
+
+    private func send(_ packet: EncodedPacket) { self.connection.send(packet.text) }
+
+    // MARK: Leaving
+
+    func remove(_ socket: Socket, reason: DisconnectReason) {
+        self.sockets.removeAll { $0 === socket }
+        socket.disconnected(reason)
+    }
+
+    /// Leaves every namespace with a word, then closes.
+    func closeAll() {
+        for socket in self.sockets {
+            socket.write(.disconnected(socket.namespace.name))
+            self.remove(socket, reason: .serverNamespaceDisconnect)
+        }
+        self.connection.close(.forcedClose)
+    }
+
+    func connectTimedOut() {
+        if !self.hasConnected { self.connection.close(.forcedClose) }
+    }
+
+    func closed(_ reason: EngineCloseReason) {
+        self.isClosed = true
+        self.unfinished = nil
+        self.server.loops[self.loopIndex].connected(self)
+        let sockets = self.sockets
+        self.sockets = []
+        for socket in sockets { socket.disconnected(DisconnectReason(rawValue: reason.rawValue)) }
+    }
+}

@@ -1,0 +1,54 @@
+package import NIOCore
+
+/// Bounds of a Socket.IO server.
+package struct SocketIOConfiguration: Sendable {
+    /// Time for a connection to join its first namespace; then it is closed.
+    package var connectTimeout: TimeAmount = .seconds(10)
+    /// Events a connection may send within a second; over it, it is closed. `nil`: as many as it likes.
+    package var maxEventsPerSecond: Int? = 100
+    /// Events of one socket that may wait for its handlers; over it, the connection is closed.
+    package var maxPendingEvents = 64
+    /// Acknowledgements one socket may owe us; over it, `emitWithAck` fails.
+    package var maxPendingAcks = 1024
+    /// Namespaces one connection may be in.
+    package var maxNamespacesPerConnection = 16
+
+    package init() {}
+}
+
+/// Why a namespace does not take a socket; sent as CONNECT_ERROR.
+package struct ConnectError: Error, Sendable {
+    package let message: String
+    /// What the client finds as `error.data`.
+    package let data: RawJSON?
+
+    package init(message: String, data: RawJSON? = nil) {
+        self.message = message
+        self.data = data
+    }
+
+    package init(message: String, data: some Encodable) {
+        self.message = message
+        self.data = try? RawJSON(encoding: data)
+    }
+}
+
+/// Why no acknowledgement came.
+package enum AckError: Error, Sendable, Equatable {
+    case timeout
+    case disconnected
+    /// The socket owes us as many as it may.
+    case tooMany
+}
+
+/// Why a socket left its namespace, in Socket.IO's words.
+package struct DisconnectReason: RawRepresentable, Sendable, Hashable {
+    package let rawValue: String
+    package init(rawValue: String) { self.rawValue = rawValue }
+
+    package static let clientNamespaceDisconnect = DisconnectReason(rawValue: "client namespace disconnect")
+    package static let serverNamespaceDisconnect = DisconnectReason(rawValue: "server namespace disconnect")
+    package static let transportClose = DisconnectReason(rawValue: "transport close")
+    package static let pingTimeout = DisconnectReason(rawValue: "ping timeout")
+    package static let serverShuttingDown = DisconnectReason(rawValue: "server shutting down")
+}

@@ -1,0 +1,102 @@
+import ArgumentParser
+import EngineIO
+import EngineIOServer
+import Hummingbird
+import JWTKit
+import Logging
+import NIOCore
+import NIOPosix
+import Redis
+import ServiceLifecycle
+import SocketIO
+import SocketIORedis
+
+/// A small server for protocol suites, clients from elsewhere and load generators.
+@main
+struct Fixture: AsyncParsableCommand {
+    enum Profile: String, ExpressibleByArgument {
+        case `default`, recovery, options, bench
+    }
+
+    static let configuration = CommandConfiguration(
+        commandName: "SocketIOFixture",
+        abstract: "Serves an echoing Engine.IO endpoint and a Socket.IO application for tests."
+    )
+
+    @Option(help: "Port on 127.0.0.1.")
+    var port: Int = 3000
+
+    @Option(help: "Settings: default, recovery, options or bench.")
+    var profile: Profile = .default
+
+    @Option(help: "Redis that joins several fixtures into one.")
+    var redisUrl: String?
+
+    @Option(help: "Secret of the HS256 tokens that the main namespace then asks for.")
+    var jwtSecret: String?
+
+    @Option(help: "Number of event loops.")
+    var threads: Int = 1
+
+    func run() async throws {
+        var logger = Logger(label: "socketio.fixture")
+        logger.logLevel = .warning
+        let group = MultiThreadedEventLoopGroup(numberOfThreads: max(1, self.threads))
+        let io = SocketIOServer(configuration: self.socketIOSettings, eventLoopGroup: group, logger: logger)
+        await FixtureApplication(io: io, profile: self.profile).install(jwtSecret: self.jwtSecret)
+        let settings = self.engineSettings
+        let engines = [
+            EngineServer(
+                path: "/engine.io/",
+                configuration: settings,
+                application: EchoApplication(),
+                eventLoopGroup: group,
+                logger: logger
+            ),
+            EngineServer(
+                path: "/socket.io/",
+                configuration: settings,
+                application: io,
+                eventLoopGroup: group,
+                logger: logger
+            ),
+        ]
+        var services: [any Service] = []
+        if let url = self.redisUrl {
+            let configuration = try RedisConfiguration(url: url)
+            let client = RedisClient(configuration: configuration, eventLoopGroup: group, logger: logger)
+            let subscriber = RedisSubscriber(configuration: configuration, eventLoopGroup: group, logger: logger)
+            let adapter = RedisAdapter(client: client, subscriber: subscriber, prefix: "fixture:sio", logger: logger)
+            io.attach(adapter)
+            services += [client, subscriber, adapter]
+        }
+        let application = Application(
+            router: Router(),
+            server: .engineIO(engines),
+            configuration: .init(address: .hostname("127.0.0.1", port: self.port), backlog: 4096),
+            services: services,
+            eventLoopGroupProvider: .shared(group),
+            logger: logger
+        )
+        try await application.runService(gracefulShutdownSignals: [.sigterm, .sigint])
+    }
+
+    private var engineSettings: EngineConfiguration {
+        var settings = EngineConfiguration()
+        settings.pingInterval = self.profile == .bench ? .seconds(25) : .milliseconds(300)
+        settings.pingTimeout = self.profile == .bench ? .seconds(20) : .milliseconds(200)
+        settings.upgradeTimeout = .milliseconds(1000)
+        settings.maxPayload = self.profile == .options ? 10_000 : 1_000_000
+        // An echo of the largest message has to fit, several times over.
+        settings.maxPendingOutboundBytes = 8 * 1024 * 1024
+        return settings
+    }
+
+    private var socketIOSettings: SocketIOConfiguration {
+        var settings = SocketIOConfiguration()
+        settings.connectTimeout = self.profile == .bench ? .seconds(45) : .milliseconds(1000)
+        settings.maxEventsPerSecond = nil
+        settings.maxPendingEvents = 100_000
+        return settings
+    }
+}

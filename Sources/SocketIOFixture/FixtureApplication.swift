@@ -1,0 +1,107 @@
+import JWTKit
+import NIOCore
+import SocketIO
+import Synchronization
+
+/// The handlers, the same in each namespace.
+struct FixtureApplication {
+    let io: SocketIOServer
+    let profile: Fixture.Profile
+
+    private struct Claims: JWTPayload {
+        var exp: ExpirationClaim?
+
+        func verify(using algorithm: some JWTAlgorithm) async throws {
+            try self.exp?.verifyNotExpired()
+        }
+    }
+
+    private struct Credentials: Decodable { var token: String? }
+
+    func install(jwtSecret: String?) async {
+        let main = self.io.of("/")
+        if let jwtSecret {
+            let keys = JWTKeyCollection()
+            await keys.add(hmac: HMACKey(from: jwtSecret), digestAlgorithm: .sha256)
+            main.use { socket in
+                let token = try? socket.handshake.auth.decode(Credentials.self).token
+                guard let token, (try? await keys.verify(token, as: Claims.self)) != nil else {
+                    throw ConnectError(message: "Invalid authentication token")
+                }
+            }
+        }
+        let denied = self.io.of("/denied")
+        denied.use { socket in
+            guard (try? socket.handshake.auth.decode(Credentials.self).token) == "letmein" else {
+                throw ConnectError(message: "Not authorized", data: RawJSON(trusted: #"{"code":"E_DENIED"}"#))
+            }
+        }
+        let dynamic = self.io.of(matching: { name in
+            let digits = name.dropFirst("/dynamic-".count)
+            return name.hasPrefix("/dynamic-") && !digits.isEmpty && digits.allSatisfy { $0.isASCII && $0.isNumber }
+        })
+        for namespace in [main, self.io.of("/custom"), denied, dynamic] { self.install(on: namespace) }
+    }
+
+    private func install(on namespace: Namespace) {
+        namespace.onConnection(inline: { socket in
+            socket.emit("auth", arguments: [socket.handshake.auth])
+        })
+        namespace.on("message", inline: { socket, event in
+            socket.emit("message-back", arguments: event.arguments)
+        })
+        namespace.on("message-with-ack", inline: { _, event in event.ack.send(event.arguments) })
+        namespace.on("ask-me", inline: { socket, event in
+            socket.emit("question", arguments: event.arguments, timeout: nil) { answer in
+                if case .success(let answer) = answer { socket.emit("answer", arguments: answer.arguments) }
+            }
+        })
+        namespace.on("burst", inline: { socket, event in
+            let count = min((try? event.decode(Int.self)) ?? 0, 100_000)
+            for index in 0..<max(0, count) { socket.emit("burst-item", index) }
+        })
+        namespace.on("kick", inline: { socket, _ in socket.disconnect() })
+        namespace.on("kick-close", inline: { socket, _ in socket.disconnect(close: true) })
+        namespace.onDisconnect(inline: { socket, reason in
+            socket.to("observers").emit("peer-disconnected", socket.id, reason.rawValue)
+        })
+        self.installRooms(on: namespace)
+        self.installState(on: namespace)
+        if self.profile == .bench {
+            namespace.on("seat", inline: { _, event in event.ack.send([RawJSON(trusted: #"{"ok":true}"#)]) })
+        }
+    }
+
+    private func installRooms(on namespace: Namespace) {
+        namespace.on("join") { socket, event in
+            if let room = try? event.decode(String.self) { await socket.join(room) }
+            event.ack()
+        }
+        namespace.on("leave") { socket, event in
+            if let room = try? event.decode(String.self) { await socket.leave(room) }
+            event.ack()
+        }
+        namespace.on("room-emit", inline: { socket, event in
+            guard let room = try? event.decode(String.self) else { return }
+            socket.namespace.to(room).emit("room-message", arguments: Array(event.arguments.dropFirst()))
+        })
+        namespace.on("room-broadcast", inline: { socket, event in
+            guard let room = try? event.decode(String.self) else { return }
+            socket.to(room).emit("room-message", arguments: Array(event.arguments.dropFirst()))
+        })
+    }
+
+    private func installState(on namespace: Namespace) {
+        namespace.on("whoami", inline: { socket, event in
+            let rooms = socket.roomsOnLoop.subtracting([socket.id]).sorted()
+            let names = (try? RawJSON(encoding: rooms))?.string ?? "[]"
+            let value = (socket.data(as: RawJSON.self)).map { #"{"value":\#($0.string)}"# } ?? "{}"
+            let answer = #"{"sid":"\#(socket.id)","recovered":false,"rooms":\#(names),"data":\#(value)}"#
+            event.ack.send([RawJSON(trusted: answer)])
+        })
+        namespace.on("set-data", inline: { socket, event in
+            socket.data = event[0]
+            event.ack()
+        })
+    }
+}

@@ -1,1 +1,0 @@
-@main struct SocketIOFixture { static func main() {} }
