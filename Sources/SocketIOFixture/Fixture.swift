@@ -78,7 +78,7 @@ struct Fixture: AsyncParsableCommand {
             eventLoopGroupProvider: .shared(group),
             logger: logger
         )
-        try await application.runService(gracefulShutdownSignals: [.sigterm, .sigint])
+        try await application.runService()
     }
 
     private var engineSettings: EngineConfiguration {

@@ -1,3 +1,5 @@
+import EngineIO
+
 
 /// What joins several servers into one. Each server delivers to its own sockets itself; an adapter carries messages
 /// to the other nodes and brings theirs.
@@ -41,4 +43,11 @@ package struct ClusterMessage: Sendable, Equatable {
         self.except = except
         self.operation = operation
     }
+}
+
+extension ClusterMessage {
+    package var isBroadcast: Bool { if case .broadcast = self.operation { true } else { false } }
+
+    /// Whether a room's name could be a socket's id.
+    package var mayBeForOneSocket: Bool { self.rooms.contains(where: SessionID.isPlausible) }
 }
