@@ -10,14 +10,21 @@ import subprocess
 ROWS = {
     "connect": [
         ("connections per second, authenticated", "connects_per_s", "{:,.0f}", True),
+        ("the same per CPU second of the server", "connects_per_s / server_cpu", "{:,.0f}", True),
         ("resident memory per idle connection, KiB", "rss_bytes_per_connection", "{:.1f}", False),
     ],
-    "rpc-capacity": [("acknowledgements per second", "acks_per_s", "{:,.0f}", True)],
+    "rpc-capacity": [
+        ("acknowledgements per second", "acks_per_s", "{:,.0f}", True),
+        ("the same per CPU second of the server", "acks_per_s / server_cpu", "{:,.0f}", True),
+    ],
     "rpc-latency": [
         ("acknowledgement latency p50, ms", "latency_ms.p50", "{:,.2f}", False),
         ("acknowledgement latency p99, ms", "latency_ms.p99", "{:,.2f}", False),
     ],
-    "fanout-capacity": [("broadcast deliveries per second", "deliveries_per_s", "{:,.0f}", True)],
+    "fanout-capacity": [
+        ("broadcast deliveries per second", "deliveries_per_s", "{:,.0f}", True),
+        ("the same per CPU second of the server", "deliveries_per_s / server_cpu", "{:,.0f}", True),
+    ],
     "fanout-latency": [
         ("broadcast latency p50, ms", "latency_ms.p50", "{:,.1f}", False),
         ("broadcast latency p99, ms", "latency_ms.p99", "{:,.1f}", False),
@@ -27,6 +34,10 @@ ROWS = {
 
 
 def figure(result, path):
+    """The value at a path such as `latency_ms.p99`, or the quotient of two of them."""
+    if " / " in path:
+        top, bottom = (figure(result, part) for part in path.split(" / "))
+        return top / bottom if top is not None and bottom else None
     for key in path.split("."):
         result = result.get(key) if isinstance(result, dict) else None
     if result is not None and path.endswith("bytes_per_connection"):
@@ -106,8 +117,9 @@ def table(results, servers):
                 # Answers that never came are only known to be later than the end, so the percentile is a lower bound.
                 behind = [any(r.get("missing") for r in by_server[s]) for s in servers]
                 cells = ["behind, over " + cell if late else cell for cell, late in zip(cells, behind)]
+            # A latency behind its rate grows with the length of the run, so its ratio would mean nothing.
             ratio = "–"
-            if all(values.values()):
+            if all(values.values()) and not any(cell.startswith("behind") for cell in cells):
                 ratio = ratio_of(*(statistics.median(values[s]) for s in servers), more_is_better)
             yield f"| {title} | {cells[0]} | {cells[1]} | {ratio} | {' | '.join(shares)} |"
             shares = ["", "", "", ""]
@@ -141,13 +153,13 @@ def warnings(facts, results):
 
 def markdown(facts, results, servers, rounds):
     packages = ", ".join(entry.replace("==", " ") for entry in facts["packages"])
+    placing = "One core per server, the generator on another." if facts["cores"] > 1 else "One core for both sides."
     lines = [
-        f"Medians of {rounds} rounds (lowest–highest). One core per server, the generator on another. "
-        "Shares of cores are the highest of all rounds.",
+        f"Rounds: {rounds}; medians (lowest–highest). {placing} Cores used: the highest of all rounds.",
         "",
         *table(results, servers),
         "",
-        f"Machine: {facts['cores']} cores, {facts['model']}, Linux {facts['kernel']}; "
+        f"Machine: cores: {facts['cores']}, {facts['model']}, Linux {facts['kernel']}; "
         f"load average {facts['load_before']:.1f} before, {facts['load_after']:.1f} after. "
         f"Peer: Python {facts['python']}, {packages}.",
     ]
