@@ -1,0 +1,177 @@
+/* fanout: one publisher, a room full of subscribers.
+ *
+ * Window (`--window`): the publisher keeps so many messages on their way; the next one leaves when the oldest has
+ * reached its last subscriber. This finds the capacity in deliveries per second, without an endless queue.
+ *
+ * Open loop (`--rate`): message n is due at start + n/rate. A delivery's latency counts from that instant, so the
+ * time a message spent behind its predecessors is in it. Deliveries that never came are recorded as late as the end. */
+#include "base.h"
+#include "modes.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A message carries its number in ten digits at the front of its argument; the rest is filler. */
+static const char DELIVERY[] = "42[\"room-message\",\"";
+enum { DELIVERY_LENGTH = sizeof DELIVERY - 1, DIGITS = 10 };
+
+struct fanout_run {
+    const struct options *options;
+    uint32_t subscribers, joined;
+    bool paced;
+    char text[MAX_SIZE + 64]; /* the publisher's packet; its digits are rewritten for each message */
+    size_t text_length, digits_at;
+    int64_t begin, measure_from, measure_to;
+    uint32_t next;    /* number of the next message to send */
+    uint32_t oldest;  /* lowest number that has not reached everybody */
+    uint32_t total;   /* open loop: messages in all */
+    uint32_t *missing; /* deliveries that message n still lacks; in the window mode at n mod MAX_WINDOW */
+    uint32_t *expected; /* per subscriber, the number that has to come next */
+    uint64_t deliveries, misordered;
+    int64_t latest_send_ns;
+    struct histogram latency;
+};
+
+static uint32_t *missing_of(struct fanout_run *run, uint32_t message) {
+    return &run->missing[run->paced ? message : message % MAX_WINDOW];
+}
+
+static int64_t due_at(const struct fanout_run *run, uint32_t message) {
+    return run->begin + (int64_t)((double)message / run->options->rate * 1e9);
+}
+
+static struct connection *publisher(struct load *load) {
+    struct fanout_run *run = load->mode;
+    return &load->connections[run->subscribers];
+}
+
+static void publish(struct load *load) {
+    struct fanout_run *run = load->mode;
+    uint32_t number = run->next++;
+    *missing_of(run, number) = run->subscribers;
+    for (int i = DIGITS - 1; i >= 0; i--, number /= 10) run->text[run->digits_at + (size_t)i] = (char)('0' + number % 10);
+    load_send(load, publisher(load), run->text, run->text_length);
+}
+
+static void on_ready(struct load *load, struct connection *connection, int64_t now) {
+    (void)now;
+    struct fanout_run *run = load->mode;
+    static const char join[] = "420[\"join\",\"bench\"]";
+    if (connection->index == run->subscribers) run->joined++; /* the publisher stays outside the room */
+    else load_send(load, connection, join, sizeof join - 1);
+}
+
+static void on_delivery(struct load *load, struct connection *connection, const char *text, int64_t now) {
+    struct fanout_run *run = load->mode;
+    uint32_t number = 0;
+    for (int i = 0; i < DIGITS; i++) number = number * 10 + (uint32_t)(text[DELIVERY_LENGTH + i] - '0');
+    if (number != run->expected[connection->index]) run->misordered++;
+    if (number < run->oldest || number >= run->next) return;
+    run->expected[connection->index] = number + 1;
+    --*missing_of(run, number);
+    if (now >= run->measure_from && now < run->measure_to) run->deliveries++;
+    if (run->paced && due_at(run, number) >= run->measure_from)
+        histogram_add(&run->latency, now - due_at(run, number), 1);
+    while (run->oldest < run->next && *missing_of(run, run->oldest) == 0) run->oldest++;
+}
+
+static void on_message(struct load *load, struct connection *connection, const char *text, size_t length, int64_t now) {
+    struct fanout_run *run = load->mode;
+    if (length >= DELIVERY_LENGTH + DIGITS + 2 && memcmp(text, DELIVERY, DELIVERY_LENGTH) == 0)
+        return on_delivery(load, connection, text, now);
+    if (length >= 4 && memcmp(text, "430[", 4) == 0) run->joined++;
+}
+
+static int64_t wait_for_joins(struct load *load, int64_t now) {
+    (void)now;
+    struct fanout_run *run = load->mode;
+    load->stop = run->joined == load->count || load->failed > 0;
+    return INT64_MAX;
+}
+
+/* Runs between batches of sockets, so a window that opened while a batch was read is filled by one send. */
+static int64_t keep_window(struct load *load, int64_t now) {
+    struct fanout_run *run = load->mode;
+    if (load->failed > 0) give_up("a connection was lost: %s", load->first_failure);
+    while (now < run->measure_to && run->next - run->oldest < run->options->window) publish(load);
+    load_flush(load, publisher(load));
+    return INT64_MAX;
+}
+
+static int64_t keep_pace(struct load *load, int64_t now) {
+    struct fanout_run *run = load->mode;
+    while (run->next < run->total && due_at(run, run->next) <= now) {
+        int64_t late = now_ns() - due_at(run, run->next);
+        if (late > run->latest_send_ns) run->latest_send_ns = late;
+        publish(load);
+        load_flush(load, publisher(load));
+    }
+    load->stop = run->oldest == run->total || load->failed > 0;
+    return run->next < run->total ? due_at(run, run->next) : INT64_MAX;
+}
+
+/* What every subscriber should have had by now and has not, counted as late as this very moment. */
+static uint64_t record_missing(struct fanout_run *run) {
+    uint64_t missing = 0;
+    int64_t end = now_ns();
+    for (uint32_t i = run->oldest; i < run->total; i++) {
+        uint32_t lacking = i < run->next ? *missing_of(run, i) : run->subscribers;
+        if (due_at(run, i) < run->measure_from) continue;
+        histogram_add(&run->latency, end - due_at(run, i), lacking);
+        missing += lacking;
+    }
+    return missing;
+}
+
+static void prepare(struct load *load, struct fanout_run *run, const struct options *options) {
+    static const char head[] = "42[\"room-emit\",\"bench\",\"";
+    run->options = options;
+    run->paced = options->rate > 0;
+    run->subscribers = load->count - 1;
+    run->digits_at = sizeof head - 1;
+    run->text_length = run->digits_at + options->size + 2;
+    memset(run->text, 'x', run->text_length);
+    memcpy(run->text, head, sizeof head - 1);
+    memcpy(run->text + run->text_length - 2, "\"]", 2);
+    run->total = run->paced ? (uint32_t)(options->rate * (options->warm_up + options->seconds)) : 0;
+    run->missing = must_alloc(run->paced ? run->total : MAX_WINDOW, sizeof(uint32_t));
+    run->expected = must_alloc(run->subscribers, sizeof(uint32_t));
+    load->mode = run;
+    load->on_ready = on_ready;
+    load->on_message = on_message;
+    load->on_tick = wait_for_joins;
+}
+
+int run_fanout(struct load *load, const struct options *options) {
+    static struct fanout_run run;
+    prepare(load, &run, options);
+    load_run(load, load->count, INT64_MAX);
+    if (load->failed > 0) give_up("a connection was lost: %s", load->first_failure);
+
+    struct usage from, to;
+    run.begin = now_ns() + 200 * NS_PER_MS;
+    run.measure_from = run.begin + (int64_t)(options->warm_up * 1e9);
+    run.measure_to = run.measure_from + (int64_t)(options->seconds * 1e9);
+    load->on_tick = run.paced ? keep_pace : keep_window;
+    load_run(load, load->count, run.measure_from);
+    from = usage_now(options->server);
+    load_run(load, load->count, run.measure_to);
+    to = usage_now(options->server);
+    if (run.paced && run.oldest < run.total) load_run(load, load->count, now_ns() + (int64_t)(options->grace * 1e9));
+
+    printf("{\"mode\":\"fanout\",\"paced\":%s,\"subscribers\":%u,\"deliveries_per_s\":%.1f,\"misordered\":%llu,",
+           run.paced ? "true" : "false", run.subscribers, (double)run.deliveries / options->seconds,
+           (unsigned long long)run.misordered);
+    if (run.paced) {
+        printf("\"rate\":%.2f,\"missing\":%llu,\"latest_send_ms\":%.3f,", options->rate,
+               (unsigned long long)record_missing(&run), (double)run.latest_send_ns / 1e6);
+        histogram_print(&run.latency, "latency_ms");
+        putchar(',');
+    }
+    usage_print(&from, &to);
+    print_end(load);
+    free(run.missing);
+    free(run.expected);
+    return load->failed == 0 && run.misordered == 0 ? 0 : 1;
+}

@@ -1,0 +1,113 @@
+/* A load generator for Socket.IO servers on this machine: see docs/performance.md for what the figures mean.
+ *
+ *     generator connect --port N --pid SERVER -n 2000 --tokens FILE
+ *     generator rpc     --port N --pid SERVER -n 64 --depth 4            capacity
+ *     generator rpc     --port N --pid SERVER -n 64 --rate 1000          latency
+ *     generator fanout  --port N --pid SERVER -n 1000 --window 8         capacity
+ *     generator fanout  --port N --pid SERVER -n 1000 --rate 100         latency
+ *
+ * It talks to 127.0.0.1 only, ends within --timeout seconds, and prints one JSON object. Exit status 0: measured;
+ * 1: measured, but a connection failed or an answer was wrong; 2: nothing measured, the reason on standard error. */
+#include "base.h"
+#include "modes.h"
+
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+
+enum { MAX_TOKENS = MAX_CONNECTIONS };
+
+static double number(const char *name, const char *text, double lowest, double highest) {
+    char *end;
+    double value = strtod(text, &end);
+    if (*text == '\0' || *end != '\0' || !(value >= lowest && value <= highest))
+        give_up("--%s %s: must be a number from %g to %g", name, text, lowest, highest);
+    return value;
+}
+
+static void read_tokens(struct load *load, const char *path) {
+    char line[4096];
+    FILE *file = fopen(path, "r");
+    if (file == NULL) give_up("%s cannot be opened", path);
+    load->tokens = must_alloc(MAX_TOKENS, sizeof(char *));
+    while (load->token_count < MAX_TOKENS && fgets(line, sizeof line, file) != NULL) {
+        line[strcspn(line, "\r\n")] = '\0';
+        if (line[0] != '\0') load->tokens[load->token_count++] = strdup(line);
+    }
+    fclose(file);
+    if (load->token_count == 0) give_up("%s holds no token", path);
+}
+
+static int64_t all_ready(struct load *load, int64_t now) {
+    (void)now;
+    load->stop = load->ready == load->count || load->failed > 0;
+    return INT64_MAX;
+}
+
+void connect_all(struct load *load) {
+    load->on_tick = all_ready;
+    load_run(load, load->count, INT64_MAX);
+    if (load->failed > 0) give_up("a connection was lost: %s", load->first_failure);
+}
+
+static double parse(int count, char **arguments, struct load *load, struct options *options) {
+    static const struct option known[] = {
+        {"port", 1, NULL, 'p'}, {"pid", 1, NULL, 'P'},     {"connections", 1, NULL, 'n'}, {"handshakes", 1, NULL, 'H'},
+        {"depth", 1, NULL, 'd'}, {"window", 1, NULL, 'w'}, {"rate", 1, NULL, 'r'},        {"size", 1, NULL, 's'},
+        {"seconds", 1, NULL, 't'}, {"warm-up", 1, NULL, 'u'}, {"hold", 1, NULL, 'h'},     {"grace", 1, NULL, 'g'},
+        {"tokens", 1, NULL, 'k'}, {"timeout", 1, NULL, 'T'}, {NULL, 0, NULL, 0},
+    };
+    double timeout = 60;
+    int letter, index = 0;
+    while ((letter = getopt_long(count, arguments, "n:", known, &index)) != -1) {
+        const char *name = letter == 'n' ? "connections" : known[index].name;
+        switch (letter) {
+        case 'p': options->port = (uint16_t)number(name, optarg, 1, 65535); break;
+        case 'P': options->server = (pid_t)number(name, optarg, 1, 4194304); break;
+        case 'n': options->connections = (uint32_t)number(name, optarg, 1, MAX_CONNECTIONS); break;
+        case 'H': load->handshakes = (uint32_t)number(name, optarg, 1, 4096); break;
+        case 'd': options->depth = (uint32_t)number(name, optarg, 1, MAX_DEPTH); break;
+        case 'w': options->window = (uint32_t)number(name, optarg, 1, MAX_WINDOW); break;
+        case 'r': options->rate = number(name, optarg, 0.1, 1e6); break;
+        case 's': options->size = (uint32_t)number(name, optarg, 16, MAX_SIZE); break;
+        case 't': options->seconds = number(name, optarg, 0.1, 600); break;
+        case 'u': options->warm_up = number(name, optarg, 0, 600); break;
+        case 'h': options->hold = number(name, optarg, 0, 600); break;
+        case 'g': options->grace = number(name, optarg, 0, 600); break;
+        case 'T': timeout = number(name, optarg, 1, 1800); break;
+        case 'k': read_tokens(load, optarg); break;
+        default: exit(64);
+        }
+    }
+    if (options->port == 0 || options->server == 0) give_up("--port and --pid are needed");
+    if (options->rate * (options->warm_up + options->seconds) > MAX_OPEN_LOOP)
+        give_up("more than %d paced messages in one run", MAX_OPEN_LOOP);
+    return timeout;
+}
+
+int main(int count, char **arguments) {
+    static struct load load = {.handshakes = 64};
+    struct options options = {.connections = 64, .depth = 4, .window = 8, .size = 200, .seconds = 3, .warm_up = 1,
+                              .hold = 2, .grace = 3};
+    if (count < 2) give_up("the first argument is a mode: connect, rpc or fanout");
+    const char *mode = arguments[1];
+    double timeout = parse(count - 1, arguments + 1, &load, &options);
+    bool fanout = strcmp(mode, "fanout") == 0;
+    load.port = options.port;
+    load.count = options.connections + (fanout ? 1 : 0); /* the last one publishes */
+    load.give_up_at = now_ns() + (int64_t)(timeout * 1e9);
+    signal(SIGPIPE, SIG_IGN);
+    /* Sleeps end up to 50 µs late by default, which would be in every paced latency. */
+    prctl(PR_SET_TIMERSLACK, 1UL, 0UL, 0UL, 0UL);
+    load_prepare(&load);
+    int status;
+    if (strcmp(mode, "connect") == 0) status = run_connect(&load, &options);
+    else if (strcmp(mode, "rpc") == 0) status = run_rpc(&load, &options);
+    else if (fanout) status = run_fanout(&load, &options);
+    else give_up("%s is no mode: connect, rpc or fanout", mode);
+    load_close(&load);
+    return status;
+}

@@ -1,0 +1,37 @@
+/* What the generator can measure. Each mode prints one JSON object and returns the exit status. */
+#ifndef MODES_H
+#define MODES_H
+
+#include "load.h"
+#include "usage.h"
+
+#include <stdint.h>
+#include <sys/types.h>
+
+struct options {
+    pid_t server;
+    uint16_t port;
+    uint32_t connections;
+    uint32_t depth;    /* rpc: requests in flight per connection */
+    uint32_t window;   /* fanout: messages in flight; a message is in flight until its last subscriber has it */
+    double rate;       /* above 0: open loop, so many per second in all, whatever the server does */
+    uint32_t size;     /* bytes of the event's one string argument */
+    double seconds;    /* measured time */
+    double warm_up;    /* seconds of the same load before it, not counted */
+    double hold;       /* connect: seconds from the last connection to the reading of memory */
+    double grace;      /* open loop: seconds after the last intended send in which late answers still come */
+};
+
+enum { MAX_SIZE = 2048, MAX_CONNECTIONS = 60000, MAX_DEPTH = 256, MAX_WINDOW = 4096, MAX_OPEN_LOOP = 4000000 };
+
+int run_connect(struct load *load, const struct options *options);
+int run_rpc(struct load *load, const struct options *options);
+int run_fanout(struct load *load, const struct options *options);
+
+/* Opens all connections and waits until each is ready; gives up when one fails. */
+void connect_all(struct load *load);
+
+/* `,"connections":…,"failed":…,"first_failure":…,"heartbeats":…}` and a line feed: the end of every result. */
+void print_end(const struct load *load);
+
+#endif

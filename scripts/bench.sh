@@ -1,0 +1,58 @@
+#!/usr/bin/env bash
+# Measures the Socket.IO server (the fixture, release build) beside the same server on python-socketio: connections,
+# memory per idle connection, acknowledgements and broadcasts per second, latencies. docs/performance.md explains it.
+#
+#   make bench                         about 4 minutes once all is built
+#   BENCH_ROUNDS=5 BENCH_SECONDS=5 make bench
+#
+# Sizes by environment, with their defaults: BENCH_ROUNDS=3, BENCH_SECONDS=3 (per measurement), BENCH_IDLE=2000
+# (connections of the memory test), BENCH_RPC_CONNECTIONS=64, BENCH_RPC_DEPTH=4, BENCH_RPC_RATE=1000 (per second),
+# BENCH_SUBSCRIBERS=1000, BENCH_WINDOW=8, BENCH_FANOUT_RATES="5 100" (messages per second), BENCH_MESSAGE_SIZE=200.
+#
+# Everything runs on loopback; nothing that it starts outlives it. Results: .holdfast/bench/result.md and result.json.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+say() { printf '==> %s\n' "$*"; }
+venv=.holdfast/bench-venv
+out=.holdfast/bench
+# Exact versions, so that two runs months apart have the same peer.
+peer=(python-socketio==5.18.1 uvicorn==0.54.0 websockets==17.4 uvloop==0.23.0 httptools==0.9.0 PyJWT==2.15.1)
+
+scripts/packages.sh bench
+mkdir -p "$out"
+
+if [ "$(cat "$venv/installed" 2>/dev/null)" != "${peer[*]}" ]; then
+    say "Installing the peer from PyPI into $venv: ${peer[*]}"
+    python3 -m venv --clear "$venv"
+    "$venv/bin/pip" install --quiet --disable-pip-version-check "${peer[@]}"
+    printf '%s\n' "${peer[*]}" >"$venv/installed"
+fi
+
+say "Building the generator"
+gcc -O2 -std=c11 -D_GNU_SOURCE -Wall -Wextra -Werror -o "$out/generator" Tests/Benchmarks/generator/*.c
+
+say "Building the release of our side (the first time takes 5 to 10 minutes, later seconds)"
+swift build -c release --product SocketIOFixture
+
+say "Measuring, ${BENCH_ROUNDS:-3} rounds"
+runner=
+stop() {
+    trap - EXIT INT TERM
+    # The runner ends its servers on TERM; should it be killed itself, the kernel ends them with it.
+    if [ -n "$runner" ]; then
+        kill -TERM "$runner" 2>/dev/null || true
+        wait "$runner" 2>/dev/null || true
+    fi
+}
+trap stop EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+PYTHONDONTWRITEBYTECODE=1 python3 Tests/Benchmarks/run.py --generator "$out/generator" \
+    --ours .build/release/SocketIOFixture --python "$venv/bin/python" --out "$out" &
+runner=$!
+status=0
+wait "$runner" || status=$?
+runner=
+[ "$status" -ne 0 ] || say "Written to $out/result.md and $out/result.json"
+exit "$status"
