@@ -23,7 +23,8 @@ void give_up(const char *format, ...) {
 
 void *must_alloc(uint64_t count, uint64_t size) {
     void *memory = calloc(count, size);
-    if (memory == NULL) give_up("no memory for %llu times %llu bytes", (unsigned long long)count, (unsigned long long)size);
+    if (memory == NULL)
+        give_up("no memory for %llu times %llu bytes", (unsigned long long)count, (unsigned long long)size);
     return memory;
 }
 

@@ -42,8 +42,9 @@ static void idle(struct load *load, double seconds) {
 }
 
 void print_end(const struct load *load) {
-    printf(",\"connections\":%u,\"failed\":%u,\"first_failure\":\"%s\",\"heartbeats\":%llu}\n", load->ready, load->failed,
-           load->first_failure == NULL ? "" : load->first_failure, (unsigned long long)load->heartbeats);
+    printf(",\"connections\":%u,\"failed\":%u,\"first_failure\":\"%s\",\"heartbeats\":%llu}\n",
+           load->ready, load->failed, load->first_failure == NULL ? "" : load->first_failure,
+           (unsigned long long)load->heartbeats);
 }
 
 int run_connect(struct load *load, const struct options *options) {
@@ -68,10 +69,12 @@ int run_connect(struct load *load, const struct options *options) {
     struct memory full = memory_of(options->server);
 
     double added = load->ready > 1 ? load->ready - 1 : 1;
-    printf("{\"mode\":\"connect\",\"connects_per_s\":%.1f,\"rss_bytes_per_connection\":%.0f,\"pss_bytes_per_connection\":%.0f,",
+    printf("{\"mode\":\"connect\",\"connects_per_s\":%.1f,"
+           "\"rss_bytes_per_connection\":%.0f,\"pss_bytes_per_connection\":%.0f,",
            added / ((double)(to.at_ns - from.at_ns) / 1e9), (double)(full.rss_bytes - empty.rss_bytes) / added,
            (double)(full.pss_bytes - empty.pss_bytes) / added);
-    printf("\"rss_bytes_empty\":%lld,\"authenticated\":%s,", (long long)empty.rss_bytes, load->token_count > 0 ? "true" : "false");
+    printf("\"rss_bytes_empty\":%lld,\"authenticated\":%s,", (long long)empty.rss_bytes,
+           load->token_count > 0 ? "true" : "false");
     histogram_print(&load->handshake, "handshake_ms");
     putchar(',');
     usage_print(&from, &to);

@@ -50,7 +50,8 @@ static void publish(struct load *load) {
     struct fanout_run *run = load->mode;
     uint32_t number = run->next++;
     *missing_of(run, number) = run->subscribers;
-    for (int i = DIGITS - 1; i >= 0; i--, number /= 10) run->text[run->digits_at + (size_t)i] = (char)('0' + number % 10);
+    for (int i = DIGITS - 1; i >= 0; i--, number /= 10)
+        run->text[run->digits_at + (size_t)i] = (char)('0' + number % 10);
     load_send(load, publisher(load), run->text, run->text_length);
 }
 

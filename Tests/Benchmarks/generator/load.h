@@ -3,7 +3,7 @@
  * A mode (connect, rpc, fanout) hands `struct load` its callbacks and calls `load_run`; the loop opens connections,
  * takes each through its handshakes, answers heartbeats, and gives the mode whole Engine.IO messages.
  *
- * It is epoll-light: one wait returns up to 512 sockets, one recv takes all that a socket holds, and what a mode
+ * It is epoll-light: one wait returns up to 64 sockets, one recv takes all that a socket holds, and what a mode
  * sends while it handles that goes out in one send. Without this the generator, not the server, would be the limit. */
 #ifndef LOAD_H
 #define LOAD_H

@@ -45,7 +45,8 @@ static int64_t read_ack(const struct rpc_run *run, const char *text, size_t leng
     return at > 2 && length - at == run->answer_length ? id : -1;
 }
 
-static void on_closed_loop_ack(struct load *load, struct connection *connection, const char *text, size_t length, int64_t now) {
+static void on_closed_loop_ack(struct load *load, struct connection *connection, const char *text, size_t length,
+    int64_t now) {
     struct rpc_run *run = load->mode;
     if (length > 1 && memcmp(text, "42", 2) == 0) return; /* a greeting */
     int64_t id = read_ack(run, text, length);
@@ -68,7 +69,8 @@ static int64_t due_at(const struct rpc_run *run, uint32_t request) {
     return run->begin + (int64_t)((double)request / run->options->rate * 1e9);
 }
 
-static void on_open_loop_ack(struct load *load, struct connection *connection, const char *text, size_t length, int64_t now) {
+static void on_open_loop_ack(struct load *load, struct connection *connection, const char *text, size_t length,
+    int64_t now) {
     (void)connection;
     struct rpc_run *run = load->mode;
     if (length > 1 && memcmp(text, "42", 2) == 0) return;
@@ -142,7 +144,8 @@ static void open_loop(struct load *load, struct usage *from, struct usage *to) {
     /* An answer that never came is at least as late as the end of the run. */
     int64_t end = now_ns();
     for (uint32_t i = 0; i < run->total; i++)
-        if (!run->answered[i] && due_at(run, i) >= run->measure_from) histogram_add(&run->latency, end - due_at(run, i), 1);
+        if (!run->answered[i] && due_at(run, i) >= run->measure_from)
+            histogram_add(&run->latency, end - due_at(run, i), 1);
     free(run->answered);
 }
 

@@ -54,8 +54,8 @@ void usage_print(const struct usage *from, const struct usage *to) {
     double generator = (double)(to->generator_ns - from->generator_ns) / wall;
     double server = (double)(to->server_ns - from->server_ns) / wall;
     double others = (double)(to->machine_ns - from->machine_ns) / wall - generator - server;
-    printf("\"seconds\":%.3f,\"generator_cpu\":%.3f,\"server_cpu\":%.3f,\"others_cpu\":%.3f", wall / 1e9, generator, server,
-           others > 0 ? others : 0);
+    printf("\"seconds\":%.3f,\"generator_cpu\":%.3f,\"server_cpu\":%.3f,\"others_cpu\":%.3f", wall / 1e9,
+           generator, server, others > 0 ? others : 0);
 }
 
 struct memory memory_of(pid_t server) {
