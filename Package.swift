@@ -266,7 +266,9 @@ let package = Package(
         ),
         .testTarget(
             name: "SessionsTests",
-            dependencies: ["Sessions", "TestSupport", "HoldfastCore", "Redis", "Postgres", nioCore, nioPosix, logging, jwtKit],
+            dependencies: [
+                "Sessions", "TestSupport", "HoldfastCore", "Redis", "Postgres", nioCore, nioPosix, logging, jwtKit,
+            ],
             swiftSettings: settings
         ),
         .testTarget(
@@ -276,17 +278,25 @@ let package = Package(
         ),
         .testTarget(
             name: "WaitingRoomTests",
-            dependencies: ["WaitingRoom", "TestSupport", "HoldfastCore", "Events", "Redis", "Postgres", nioCore, nioPosix, logging, jwtKit],
+            dependencies: [
+                "WaitingRoom", "TestSupport", "HoldfastCore", "Events", "Redis", "Postgres", nioCore, nioPosix, logging,
+                jwtKit,
+            ],
             swiftSettings: settings
         ),
         .testTarget(
             name: "SeatingTests",
-            dependencies: ["Seating", "TestSupport", "HoldfastCore", "Events", "Redis", "Postgres", nioCore, nioPosix, logging],
+            dependencies: [
+                "Seating", "TestSupport", "HoldfastCore", "Events", "Redis", "Postgres", nioCore, nioPosix, logging,
+            ],
             swiftSettings: settings
         ),
         .testTarget(
             name: "OrdersTests",
-            dependencies: ["Orders", "TestSupport", "HoldfastCore", "Events", "Seating", "Redis", "Postgres", nioCore, nioPosix, logging],
+            dependencies: [
+                "Orders", "TestSupport", "HoldfastCore", "Events", "Seating", "Redis", "Postgres", nioCore, nioPosix,
+                logging,
+            ],
             swiftSettings: settings
         ),
         .testTarget(
@@ -296,7 +306,10 @@ let package = Package(
         ),
         .testTarget(
             name: "ProtocolTests",
-            dependencies: ["TestSupport", "EngineIO", "EngineIOServer", "SocketIO", "SocketIORedis", "Redis", hummingbird, nioCore, nioPosix, nioHTTP1, httpClient, logging],
+            dependencies: [
+                "TestSupport", "EngineIO", "EngineIOServer", "SocketIO", "SocketIORedis", "Redis", hummingbird, nioCore,
+                nioPosix, nioHTTP1, httpClient, logging,
+            ],
             swiftSettings: settings
         ),
     ]

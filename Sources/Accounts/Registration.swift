@@ -28,7 +28,11 @@ struct Registration: Sendable {
         }
         if !Self.isEmailAcceptable(email) { errors.append(.init("email", "must be an email address")) }
         guard errors.isEmpty, let checkedID else {
-            throw Problem(.invalid, errors.map { "\($0.field) \($0.detail)" }.joined(separator: "; ") + ".", errors: errors)
+            throw Problem(
+                .invalid,
+                errors.map { "\($0.field) \($0.detail)" }.joined(separator: "; ") + ".",
+                errors: errors
+            )
         }
         self.userID = checkedID
         self.password = password
@@ -50,7 +54,8 @@ struct Registration: Sendable {
         guard (3...254).contains(text.utf8.count), !hasControlCharacters(text), !text.contains(where: \.isWhitespace)
         else { return false }
         let parts = text.split(separator: "@", omittingEmptySubsequences: false)
-        return parts.count == 2 && parts.allSatisfy { !$0.isEmpty } && !parts[1].hasPrefix(".") && !parts[1].hasSuffix(".")
+        return parts.count == 2 && parts.allSatisfy { !$0.isEmpty } && !parts[1].hasPrefix(".")
+            && !parts[1].hasSuffix(".")
     }
 
     private static func hasControlCharacters(_ text: String) -> Bool {

@@ -46,7 +46,8 @@ package struct Slices: Sendable {
         configuration.refreshTokenTTL = settings.refreshTokenTTL
         configuration.maxSessionsPerUser = settings.maxSessionsPerUser
         configuration.duplicateLogin = settings.duplicateLogin
-        sessions = await Sessions(redis: redis, postgres: postgres, configuration: configuration, logger: logger) { id in
+        sessions = await Sessions(redis: redis, postgres: postgres, configuration: configuration, logger: logger) {
+            id in
             try await accounts.user(id).map { SessionUser($0) }
         }
         events = Events(postgres: postgres)

@@ -120,7 +120,10 @@ private struct SettingsReader {
     func int(_ name: String, default fallback: Int, in range: ClosedRange<Int>) throws -> Int {
         guard let text = string(name) else { return fallback }
         guard let value = Int(text), range.contains(value) else {
-            throw SettingsError(name, "is '\(text)'; it must be a whole number from \(range.lowerBound) to \(range.upperBound)")
+            throw SettingsError(
+                name,
+                "is '\(text)'; it must be a whole number from \(range.lowerBound) to \(range.upperBound)"
+            )
         }
         return value
     }
@@ -129,7 +132,9 @@ private struct SettingsReader {
         .seconds(try int(name, default: fallback, in: least...31_536_000))
     }
 
-    func choice<Choice: RawRepresentable<String> & CaseIterable>(_ name: String, default fallback: Choice) throws -> Choice {
+    func choice<Choice: RawRepresentable<String> & CaseIterable>(_ name: String, default fallback: Choice) throws
+        -> Choice
+    {
         guard let text = string(name) else { return fallback }
         guard let value = Choice(rawValue: text) else {
             let choices = Choice.allCases.map { $0.rawValue }.joined(separator: ", ")

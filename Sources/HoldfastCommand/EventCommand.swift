@@ -52,7 +52,9 @@ struct EventCommand: AsyncParsableCommand {
     }
 
     struct Pause: AsyncParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "Pauses the sale: no new holds, orders in progress go on.")
+        static let configuration = CommandConfiguration(
+            abstract: "Pauses the sale: no new holds, orders in progress go on."
+        )
 
         @Argument(help: "The event's id.") var id: String
         func run() async throws { try await setStatus(.paused, id) }

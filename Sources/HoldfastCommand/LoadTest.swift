@@ -35,11 +35,13 @@ struct LoadTest: AsyncParsableCommand {
                 let users = try await slices.accounts.createMany(prefix: "load-", count: count)
                 let tokens = try await slices.sessions.createMany(for: users)
                 let text = tokens.joined(separator: "\n") + "\n"
-                guard FileManager.default.createFile(
-                    atPath: path,
-                    contents: Data(text.utf8),
-                    attributes: [.posixPermissions: 0o600]
-                ) else { throw CommandFailure("cannot write '\(path)'") }
+                guard
+                    FileManager.default.createFile(
+                        atPath: path,
+                        contents: Data(text.utf8),
+                        attributes: [.posixPermissions: 0o600]
+                    )
+                else { throw CommandFailure("cannot write '\(path)'") }
             }
         }
     }

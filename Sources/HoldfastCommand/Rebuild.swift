@@ -8,7 +8,8 @@ import WaitingRoom
 struct Rebuild: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Rebuilds an event's state in Redis from PostgreSQL.",
-        discussion: "For after Redis was lost; it also happens by itself at the next access. Holds are lost, orders never."
+        discussion:
+            "For after Redis was lost; it also happens by itself at the next access. Holds are lost, orders never."
     )
 
     @Option(help: "The event's id.")

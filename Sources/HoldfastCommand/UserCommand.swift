@@ -25,14 +25,19 @@ struct UserCommand: AsyncParsableCommand {
         @Option(help: "user, admin or super_admin.")
         var role = "user"
 
-        @Flag(help: "Read the password from the first line of standard input (required: a password in an argument would be visible to others).")
+        @Flag(
+            help:
+                "Read the password from the first line of standard input (required: a password in an argument would be visible to others)."
+        )
         var passwordStdin = false
 
         func validate() throws {
             guard Role(rawValue: role) != nil else {
                 throw ValidationError("--role must be user, admin or super_admin")
             }
-            guard passwordStdin else { throw ValidationError("pass --password-stdin and the password on standard input") }
+            guard passwordStdin else {
+                throw ValidationError("pass --password-stdin and the password on standard input")
+            }
         }
 
         func run() async throws {

@@ -80,7 +80,11 @@ package final class PostgresClient: Service, Sendable {
         while true {
             let lease = try await pool.lease()
             let outcome = await PostgresTransaction.run(
-                on: lease.connection, isolation: isolation, metrics: metrics, body)
+                on: lease.connection,
+                isolation: isolation,
+                metrics: metrics,
+                body
+            )
             pool.release(lease)
             switch outcome {
             case .done(let value): return value

@@ -27,7 +27,9 @@ package final class Presence: Sendable {
     /// - Returns: nil if the user has no live state.
     package func state(of user: UserID) async throws(RedisError) -> UserState? {
         let reply = try await redis.send(RedisCommand("HGETALL", RedisArgument(PresenceKeys.state(of: user))))
-        guard let state = UserState(fields: (reply.array ?? []).compactMap(\.string)), !state.isEmpty else { return nil }
+        guard let state = UserState(fields: (reply.array ?? []).compactMap(\.string)), !state.isEmpty else {
+            return nil
+        }
         return state
     }
 

@@ -40,11 +40,14 @@ package struct RedisConfiguration: Sendable {
     ///   are percent-encoded; `redis://:password@host` signs in as the default user.
     /// - Throws: ``RedisError/Code/invalidConfiguration`` with a message that never quotes the address.
     package init(url: String) throws(RedisError) {
-        guard let mark = url.firstRange(of: "://") else { throw Self.invalid("it has no scheme; write redis://host:port/0") }
+        guard let mark = url.firstRange(of: "://") else {
+            throw Self.invalid("it has no scheme; write redis://host:port/0")
+        }
         switch url[..<mark.lowerBound].lowercased() {
         case "redis": usesTLS = false
         case "rediss": usesTLS = true
-        case "redis+sentinel": throw Self.invalid("redis+sentinel:// is not supported yet; name the primary by redis://")
+        case "redis+sentinel":
+            throw Self.invalid("redis+sentinel:// is not supported yet; name the primary by redis://")
         case "redis+cluster": throw Self.invalid("redis+cluster:// is not supported yet; use one server by redis://")
         default: throw Self.invalid("its scheme is neither redis nor rediss")
         }
@@ -55,7 +58,8 @@ package struct RedisConfiguration: Sendable {
         // A password may hold "/" or "@" only percent-encoded, so the last "@" ends it.
         let at = rest.lastIndex(of: "@")
         let location = at.map { rest[rest.index(after: $0)...] } ?? rest
-        (user, password) = try at.map { (index) throws(RedisError) in try Self.credentials(rest[..<index]) } ?? (nil, nil)
+        (user, password) =
+            try at.map { (index) throws(RedisError) in try Self.credentials(rest[..<index]) } ?? (nil, nil)
         let parts = location.split(separator: "/", maxSplits: 1, omittingEmptySubsequences: false)
         (host, port) = try Self.address(parts.first ?? "")
         database = try Self.database(parts.count > 1 ? parts[1] : "")

@@ -140,7 +140,8 @@ package struct RedisServerError: Sendable, Equatable {
     package init(_ text: String) {
         let word = text.prefix { $0 != " " }.prefix(32)
         // A script may raise any text at all. Only a word of capitals is a code; the rest might be somebody's data.
-        let isCode = !word.isEmpty && word.utf8.allSatisfy { (65...90).contains($0) || (48...57).contains($0) || $0 == 95 }
+        let isCode =
+            !word.isEmpty && word.utf8.allSatisfy { (65...90).contains($0) || (48...57).contains($0) || $0 == 95 }
         prefix = isCode ? String(word) : "an error"
         kind = Kind(rawValue: prefix) ?? .other
         self.text = text

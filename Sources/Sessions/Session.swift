@@ -34,10 +34,12 @@ package struct ClientInfo: Sendable, Equatable {
     private static func cut(_ text: String, to maxBytes: Int) -> String {
         guard text.utf8.count > maxBytes else { return text }
         var byteCount = 0
-        return String(text.prefix { character in
-            byteCount += character.utf8.count
-            return byteCount <= maxBytes
-        })
+        return String(
+            text.prefix { character in
+                byteCount += character.utf8.count
+                return byteCount <= maxBytes
+            }
+        )
     }
 }
 

@@ -100,7 +100,9 @@ package final class Sessions: Sendable {
 
     /// A user's live sessions, the last used first; at most 1,000.
     package func list(of user: UserID) async throws -> [Session] {
-        try await store.list(of: user).sorted { ($0.lastActivity, $0.handle.rawValue) > ($1.lastActivity, $1.handle.rawValue) }
+        try await store.list(of: user).sorted {
+            ($0.lastActivity, $0.handle.rawValue) > ($1.lastActivity, $1.handle.rawValue)
+        }
     }
 
     package func countActive() async throws -> Int { try await store.countByRole().values.reduce(0, +) }
@@ -149,7 +151,9 @@ package final class Sessions: Sendable {
 
     /// Counts and lists of all sessions may lag; a request must not fail for them.
     func noteQuietly(_ sessions: [Session]) async {
-        do { try await store.note(sessions) } catch { logger.debug("sessions not noted", metadata: ["error": "\(error)"]) }
+        do { try await store.note(sessions) } catch {
+            logger.debug("sessions not noted", metadata: ["error": "\(error)"])
+        }
     }
 
     func forgetQuietly(_ handles: [SessionHandle], of user: UserID) async {

@@ -30,7 +30,12 @@ import Testing
         try await withAccounts { accounts, _ in
             let user = try registered(
                 try await accounts.register(
-                    userID: "ada", password: "correct horse", name: "Ada Ł", email: "ada@b.example"))
+                    userID: "ada",
+                    password: "correct horse",
+                    name: "Ada Ł",
+                    email: "ada@b.example"
+                )
+            )
             #expect(try await accounts.user(user.userID) == user)
             #expect(try await accounts.authenticate(userID: "ada", password: "correct horse") == .authenticated(user))
             #expect(try await accounts.authenticate(userID: "ada", password: "wrong horse") == .wrongCredentials)
@@ -46,7 +51,11 @@ import Testing
                 for number in 0..<10 {
                     group.addTask {
                         try await accounts.register(
-                            userID: "ada", password: "correct horse", name: "Ada \(number)", email: "ada@b.example")
+                            userID: "ada",
+                            password: "correct horse",
+                            name: "Ada \(number)",
+                            email: "ada@b.example"
+                        )
                     }
                 }
                 return try await group.reduce(into: [RegistrationOutcome]()) { $0.append($1) }
@@ -60,7 +69,12 @@ import Testing
         try await withAccounts { accounts, _ in
             let user = try registered(
                 try await accounts.register(
-                    userID: "ada", password: "correct horse", name: "Ada", email: "ada@b.example"))
+                    userID: "ada",
+                    password: "correct horse",
+                    name: "Ada",
+                    email: "ada@b.example"
+                )
+            )
             let changed = try await accounts.setActive(user.userID, false)
             #expect(changed?.active == false)
             #expect(try await accounts.user(user.userID)?.active == false)
@@ -73,10 +87,17 @@ import Testing
     func rehash() async throws {
         try await withAccounts { accounts, postgres in
             _ = try await accounts.register(
-                userID: "ada", password: "correct horse", name: "Ada", email: "ada@b.example")
+                userID: "ada",
+                password: "correct horse",
+                name: "Ada",
+                email: "ada@b.example"
+            )
             let parameters = try #require(ScryptParameters(checking: 11, r: 8, p: 1))
             let later = Accounts(
-                postgres: postgres, passwords: PasswordHasher(parameters: parameters), logger: Logger(label: "test"))
+                postgres: postgres,
+                passwords: PasswordHasher(parameters: parameters),
+                logger: Logger(label: "test")
+            )
             _ = try await later.authenticate(userID: "ada", password: "correct horse")
             let rows = try await postgres.query("SELECT password_hash FROM users")
             #expect(try rows[0].decode(String.self).hasPrefix("$scrypt$ln=11,"))

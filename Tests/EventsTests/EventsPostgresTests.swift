@@ -13,7 +13,8 @@ import Testing
             sale: SaleRules(opensAt: opensAt),
             queue: QueueRules(),
             sections: [
-                Section(name: "R", rows: 2, seatsPerRow: 3, price: 7), Section(name: "A-1", rows: 1, seatsPerRow: 2, price: 9),
+                Section(name: "R", rows: 2, seatsPerRow: 3, price: 7),
+                Section(name: "A-1", rows: 1, seatsPerRow: 2, price: 9),
             ],
             generalAdmission: [GeneralAdmission(name: "Floor", capacity: 5, price: 3)]
         )

@@ -3,12 +3,15 @@ import HoldfastCore
 import Testing
 
 @Suite struct ServerTimeTests {
-    @Test("A time is written in UTC with exactly three digits of milliseconds", arguments: [
-        (0, "1970-01-01T00:00:00.000Z"),
-        (1_800_000_000_123, "2027-01-15T08:00:00.123Z"),
-        (1_800_000_000_007, "2027-01-15T08:00:00.007Z"),
-        (-1, "1969-12-31T23:59:59.999Z"),
-    ] as [(Int64, String)])
+    @Test(
+        "A time is written in UTC with exactly three digits of milliseconds",
+        arguments: [
+            (0, "1970-01-01T00:00:00.000Z"),
+            (1_800_000_000_123, "2027-01-15T08:00:00.123Z"),
+            (1_800_000_000_007, "2027-01-15T08:00:00.007Z"),
+            (-1, "1969-12-31T23:59:59.999Z"),
+        ] as [(Int64, String)]
+    )
     func writesMilliseconds(_ milliseconds: Int64, _ text: String) {
         #expect(ServerTime(millisecondsSinceEpoch: milliseconds).iso8601 == text)
         #expect(ServerTime(iso8601: text)?.millisecondsSinceEpoch == milliseconds)

@@ -119,7 +119,11 @@ struct OrdersPostgresTests {
                 for number in 0..<50 {
                     group.addTask {
                         try await shop.orders.reserve(
-                            [seat(1)], by: ann, in: shop.event, idempotencyKey: "key-\(number)")
+                            [seat(1)],
+                            by: ann,
+                            in: shop.event,
+                            idempotencyKey: "key-\(number)"
+                        )
                     }
                 }
                 return try await group.reduce(into: []) { $0.append($1) }
@@ -149,7 +153,8 @@ struct OrdersPostgresTests {
             #expect(selection.fence?.epoch == 2)
             #expect(
                 try await shop.orders.reserve([seat(2)], by: ann, in: shop.event, idempotencyKey: "b")
-                    == .notHeld([seat(2)]))
+                    == .notHeld([seat(2)])
+            )
             guard case .paid = try await shop.orders.pay(first.id, by: ann, method: "sandbox")
             else { return fail("ann could not pay") }
             let map = try await shop.seating.snapshot(of: shop.event)
@@ -167,8 +172,14 @@ struct OrdersPostgresTests {
             let fence = try #require(selection.fence)
             let outcome = try await shop.postgres.withTransaction { transaction in
                 try await SoldSeats.claim(
-                    [PricedSeat(id: seat(1), price: 1)], reservation: ReservationID(), user: ann,
-                    event: shop.event.id, fence: fence, maxSeats: 4, in: transaction)
+                    [PricedSeat(id: seat(1), price: 1)],
+                    reservation: ReservationID(),
+                    user: ann,
+                    event: shop.event.id,
+                    fence: fence,
+                    maxSeats: 4,
+                    in: transaction
+                )
             }
             #expect(outcome == .staleEpoch)
         }
@@ -182,9 +193,11 @@ struct OrdersPostgresTests {
             _ = try await shop.orders.pay(first.id, by: ann, method: "sandbox")
             #expect(
                 try await shop.orders.reserve([seat(1)], by: ann, in: shop.event, idempotencyKey: "key")
-                    == .repeated(first))
+                    == .repeated(first)
+            )
             #expect(
-                try await shop.orders.reserve([seat(2)], by: ann, in: shop.event, idempotencyKey: "key") == .keyReused)
+                try await shop.orders.reserve([seat(2)], by: ann, in: shop.event, idempotencyKey: "key") == .keyReused
+            )
             await #expect(throws: Problem.self) {
                 try await shop.orders.reserve([seat(2)], by: ann, in: shop.event, idempotencyKey: "")
             }
@@ -298,10 +311,15 @@ struct OrdersPostgresTests {
     }
 
     private func webhook(
-        _ shop: Shop, id: String, type: String, _ payment: PaymentID, _ reservation: ReservationID
+        _ shop: Shop,
+        id: String,
+        type: String,
+        _ payment: PaymentID,
+        _ reservation: ReservationID
     ) async throws -> WebhookOutcome {
         let body = Array(
-            #"{"id":"\#(id)","type":"\#(type)","paymentId":"\#(payment)","reservationId":"\#(reservation)"}"#.utf8)
+            #"{"id":"\#(id)","type":"\#(type)","paymentId":"\#(payment)","reservationId":"\#(reservation)"}"#.utf8
+        )
         let signature = WebhookSignature.sign(body, secret: "secret", at: .now)
         return try await shop.orders.applyWebhook(signature: signature, body: body)
     }
@@ -311,12 +329,19 @@ struct OrdersPostgresTests {
         try await withShop { shop in
             let ann = try await shop.user("ann")
             let reservation = try await shop.reserved([seat(1)], by: ann)
-            guard case .pending(let payment, _) = try await shop.orders.pay(
-                reservation.id, by: ann, method: "sandbox-never")
+            guard
+                case .pending(let payment, _) = try await shop.orders.pay(
+                    reservation.id,
+                    by: ann,
+                    method: "sandbox-never"
+                )
             else { return fail("not pending") }
             try await shop.expireNow(reservation)
             #expect(try await shop.orders.expireDue() == 0)
-            #expect(try await webhook(shop, id: "1", type: "payment.succeeded", PaymentID(), reservation.id) == .unknownPayment)
+            #expect(
+                try await webhook(shop, id: "1", type: "payment.succeeded", PaymentID(), reservation.id)
+                    == .unknownPayment
+            )
             #expect(try await webhook(shop, id: "1", type: "payment.succeeded", payment, reservation.id) == .applied)
             #expect(try await webhook(shop, id: "1", type: "payment.succeeded", payment, reservation.id) == .repeated)
             #expect(try await shop.orders.reservation(reservation.id, of: ann)?.status == .paid)
@@ -324,13 +349,20 @@ struct OrdersPostgresTests {
         }
     }
 
-    @Test("Money that comes after the end takes the seats again if they are free, else it goes back", arguments: [false, true])
+    @Test(
+        "Money that comes after the end takes the seats again if they are free, else it goes back",
+        arguments: [false, true]
+    )
     func lateMoney(isTaken: Bool) async throws {
         try await withShop { shop in
             let (ann, bob) = (try await shop.user("ann"), try await shop.user("bob"))
             let reservation = try await shop.reserved([seat(1)], by: ann)
-            guard case .pending(let payment, _) = try await shop.orders.pay(
-                reservation.id, by: ann, method: "sandbox-never")
+            guard
+                case .pending(let payment, _) = try await shop.orders.pay(
+                    reservation.id,
+                    by: ann,
+                    method: "sandbox-never"
+                )
             else { return fail("not pending") }
             #expect(try await webhook(shop, id: "1", type: "payment.failed", payment, reservation.id) == .applied)
             try await shop.expireNow(reservation)

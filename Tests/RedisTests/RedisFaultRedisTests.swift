@@ -1,7 +1,7 @@
 import NIOCore
 import Synchronization
-import Testing
 import TestSupport
+import Testing
 
 @testable import Redis
 

@@ -66,11 +66,19 @@ struct SessionsHarness: Sendable {
         _ disabled: Disabled
     ) async -> Sessions {
         await Sessions(
-            redis: redis, postgres: postgres, configuration: configuration, logger: Logger(label: "test")
+            redis: redis,
+            postgres: postgres,
+            configuration: configuration,
+            logger: Logger(label: "test")
         ) { asked in
             guard asked == user.userID || asked.rawValue.hasPrefix("load-") else { return nil }
             return SessionUser(
-                userID: asked, name: user.name, email: user.email, role: user.role, active: !disabled.contains(asked))
+                userID: asked,
+                name: user.name,
+                email: user.email,
+                role: user.role,
+                active: !disabled.contains(asked)
+            )
         }
     }
 
@@ -101,8 +109,11 @@ struct SessionsHarness: Sendable {
     func wipe(_ handle: SessionHandle) async throws {
         _ = try await redis.send(
             RedisCommand(
-                "DEL", RedisArgument(SessionsKeys.session(handle, of: user.userID)),
-                RedisArgument(SessionsKeys.index(of: user.userID))))
+                "DEL",
+                RedisArgument(SessionsKeys.session(handle, of: user.userID)),
+                RedisArgument(SessionsKeys.index(of: user.userID))
+            )
+        )
     }
 }
 

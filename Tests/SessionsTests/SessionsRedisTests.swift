@@ -24,7 +24,9 @@ import Testing
             #expect(try await harness.sessions.end(signIn.sessionHandle, of: id, reason: .logout))
             #expect(try await harness.sessions.authenticate(signIn.accessToken).word == "session expired")
             #expect(try await harness.sessions.liveness(of: [(id, signIn.sessionHandle)]) == [false])
-            #expect(try await harness.sessions.refresh(signIn.refreshToken, client: harness.client).word == "session ended")
+            #expect(
+                try await harness.sessions.refresh(signIn.refreshToken, client: harness.client).word == "session ended"
+            )
         }
     }
 
@@ -35,7 +37,9 @@ import Testing
             let signedIn = try await harness.authenticate(signIn.accessToken)
             let key = SessionsKeys.session(signIn.sessionHandle, of: harness.user.userID)
             let reply = try await harness.redis.send(RedisCommand("HGETALL", RedisArgument(key)))
-            let fields = (reply.array ?? []).compactMap(\.buffer).map { String(decoding: $0.readableBytesView, as: UTF8.self) }
+            let fields = (reply.array ?? []).compactMap(\.buffer).map {
+                String(decoding: $0.readableBytesView, as: UTF8.self)
+            }
             let stored = fields.joined() + key
             #expect(!stored.contains("test browser"))
             #expect(!stored.contains("192.0.2.7"))
@@ -56,7 +60,9 @@ import Testing
             guard case .valid(let extended) = try await instance.authenticate(signIn.accessToken)
             else { throw SessionsHarness.Unexpected() }
             #expect(extended.session.ttlSeconds == 7_200)
-            #expect(try await harness.sessions.extend(signIn.sessionHandle, of: harness.user.userID)?.ttlSeconds == 7_200)
+            #expect(
+                try await harness.sessions.extend(signIn.sessionHandle, of: harness.user.userID)?.ttlSeconds == 7_200
+            )
         }
     }
 
@@ -84,7 +90,10 @@ import Testing
             var dead = 0
             for signIn in signIns where try await harness.sessions.authenticate(signIn.accessToken).word != "valid" {
                 dead += 1
-                #expect(try await harness.sessions.refresh(signIn.refreshToken, client: harness.client).word == "session ended")
+                #expect(
+                    try await harness.sessions.refresh(signIn.refreshToken, client: harness.client).word
+                        == "session ended"
+                )
             }
             #expect(dead == 1)
             #expect(try await harness.sessions.authenticate(signIns[3].accessToken).word == "valid")
@@ -141,7 +150,9 @@ import Testing
             #expect(new.sessionHandle != old.sessionHandle)
             #expect(try await harness.authenticate(new.accessToken).session.createdAt == before.session.createdAt)
             #expect(try await harness.sessions.authenticate(old.accessToken).word == "session expired")
-            #expect(try await harness.sessions.refresh(old.refreshToken, client: harness.client).word == "session ended")
+            #expect(
+                try await harness.sessions.refresh(old.refreshToken, client: harness.client).word == "session ended"
+            )
             #expect(try await harness.sessions.list(of: harness.user.userID).count == 1)
         }
     }
@@ -186,7 +197,10 @@ import Testing
     func watched() async throws {
         try await SessionsHarness.run { harness in
             try await TestRedis.withSubscriber { subscriber in
-                let (stream, continuation) = AsyncStream.makeStream(of: SessionEnded.self, bufferingPolicy: .bufferingNewest(64))
+                let (stream, continuation) = AsyncStream.makeStream(
+                    of: SessionEnded.self,
+                    bufferingPolicy: .bufferingNewest(64)
+                )
                 let id = harness.user.userID
                 let watcher = SessionWatcher(
                     subscriber: subscriber,
@@ -201,7 +215,8 @@ import Testing
                     var listeners = 0
                     while listeners == 0 {
                         let reply = try await harness.redis.send(
-                            RedisCommand("PUBSUB", "NUMSUB", RedisArgument(SessionsKeys.endedChannel)))
+                            RedisCommand("PUBSUB", "NUMSUB", RedisArgument(SessionsKeys.endedChannel))
+                        )
                         listeners = reply.array?.last?.int ?? 0
                     }
                     // Another test may be the listener that was counted, so end sessions until one is heard.

@@ -112,12 +112,14 @@ package struct PrivatePostgres: Sendable {
         let process = Process()
         // Foundation sees the end of a process when the last copy of a descriptor it lends is closed, and servers that a
         // script leaves behind would keep theirs. The inner shell closes all but the three that it needs.
-        let shield = "(for fd in /proc/$BASHPID/fd/*; do n=${fd##*/}; [ $n -le 2 ] || eval \"exec $n>&-\"; done; \"$@\")"
+        let shield =
+            "(for fd in /proc/$BASHPID/fd/*; do n=${fd##*/}; [ $n -le 2 ] || eval \"exec $n>&-\"; done; \"$@\")"
         process.executableURL = URL(fileURLWithPath: "/bin/bash")
         process.arguments = ["-c", shield, "bash", program] + arguments
         process.standardInput = FileHandle.nullDevice
         process.standardOutput = FileHandle.nullDevice
-        let status = try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<Int32, any Error>) in
+        let status = try await withCheckedThrowingContinuation {
+            (continuation: CheckedContinuation<Int32, any Error>) in
             process.terminationHandler = { continuation.resume(returning: $0.terminationStatus) }
             do {
                 try process.run()

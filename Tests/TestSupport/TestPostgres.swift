@@ -116,7 +116,9 @@ private struct TestPostgresRun: Sendable {
         if FileManager.default.fileExists(atPath: TestPostgres.migrationsDirectory) {
             // While the parts of a schema are written side by side, a number may be missing here.
             migrations = try PostgresMigrator.load(
-                directory: TestPostgres.migrationsDirectory, isContiguous: false)
+                directory: TestPostgres.migrationsDirectory,
+                isContiguous: false
+            )
         }
         let configuration = try PostgresConfiguration(url: Self.address(of: template, on: url))
         let client = PostgresClient(configuration: configuration, logger: Logger(label: "test.postgres"))
@@ -133,7 +135,8 @@ private struct TestPostgresRun: Sendable {
 
     private func dropLeftovers() async throws {
         let rows = try await keeper.query(
-            #"SELECT datname::text FROM pg_database WHERE datname LIKE 'hft\_%' ORDER BY 1"#)
+            #"SELECT datname::text FROM pg_database WHERE datname LIKE 'hft\_%' ORDER BY 1"#
+        )
         for row in rows {
             let name = try row.decode(String.self)
             let digits = name.dropFirst(4).prefix(16)
@@ -151,7 +154,9 @@ private struct TestPostgresRun: Sendable {
         configuration.statementTimeout = .seconds(60)
         configuration.connectTimeout = .seconds(20)
         return try await PostgresConnection.connect(
-            configuration: configuration, logger: Logger(label: "test.postgres"))
+            configuration: configuration,
+            logger: Logger(label: "test.postgres")
+        )
     }
 
     /// The same address with another database.

@@ -38,7 +38,8 @@ struct PasswordHash: Sendable, Equatable {
     private static func parameters(_ text: Substring) -> ScryptParameters? {
         let parts = text.split(separator: ",", omittingEmptySubsequences: false)
         guard parts.count == 3, parts[0].hasPrefix("ln="), parts[1].hasPrefix("r="), parts[2].hasPrefix("p="),
-            let logN = Int(parts[0].dropFirst(3)), let r = Int(parts[1].dropFirst(2)), let p = Int(parts[2].dropFirst(2))
+            let logN = Int(parts[0].dropFirst(3)), let r = Int(parts[1].dropFirst(2)),
+            let p = Int(parts[2].dropFirst(2))
         else { return nil }
         return ScryptParameters(checking: logN, r: r, p: p)
     }

@@ -55,7 +55,8 @@ package final class PasswordHasher: Sendable {
     }
 
     /// Compares in constant time; with nil or an unreadable `phc` it works just as long and answers `.wrong`.
-    package func verify(_ password: String, against phc: String?) async throws(PasswordHashingError) -> PasswordVerdict {
+    package func verify(_ password: String, against phc: String?) async throws(PasswordHashingError) -> PasswordVerdict
+    {
         let stored = phc.flatMap(PasswordHash.init(phc:))
         let (target, bytes) = (stored ?? decoy, Self.bytes(password))
         let key = try await queue.run { Scrypt.key(of: bytes, salt: target.salt, parameters: target.parameters) }

@@ -15,9 +15,16 @@ enum Scrypt {
             unsafe salt.withUnsafeBufferPointer { salt in
                 unsafe key.withUnsafeMutableBufferPointer { key in
                     unsafe EVP_PBE_scrypt(
-                        characters.baseAddress, characters.count, salt.baseAddress, salt.count,
-                        UInt64(1) << UInt64(parameters.logN), UInt64(parameters.r), UInt64(parameters.p),
-                        memoryLimit, key.baseAddress, key.count
+                        characters.baseAddress,
+                        characters.count,
+                        salt.baseAddress,
+                        salt.count,
+                        UInt64(1) << UInt64(parameters.logN),
+                        UInt64(parameters.r),
+                        UInt64(parameters.p),
+                        memoryLimit,
+                        key.baseAddress,
+                        key.count
                     )
                 }
             }

@@ -1,8 +1,11 @@
+// The wire spells these names in snake case, and a reader should find them here as they are.
+// swift-format-ignore-file: AlwaysUseLowerCamelCase
+
 import Accounts
 import HoldfastCore
 import Sessions
 
-// What accounts and sign-ins look like on the wire. The contract spells these in snake case.
+// What accounts and sign-ins look like on the wire.
 
 struct RegisterRequest: Decodable {
     let user_id: String

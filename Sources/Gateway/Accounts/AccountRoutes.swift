@@ -105,14 +105,10 @@ struct AccountRoutes: Sendable {
     }
 
     private func activeSessions(_ request: Request, _ context: GatewayContext) async throws -> Response {
-        struct Payload: Encodable {
-            let active_sessions: Int
-            let users: [UserID]
-        }
         _ = try await authenticator.administrator(request)
         async let count = sessions.countActive()
         async let users = sessions.activeUsers()
-        return .json(Payload(active_sessions: try await count, users: try await users))
+        return .json(ActiveSessionsPayload(active_sessions: try await count, users: try await users))
     }
 
     private func signedIn(_ signIn: SignIn, _ user: SessionUser) -> Response {

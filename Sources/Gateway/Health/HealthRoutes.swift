@@ -66,6 +66,9 @@ struct HealthRoutes: Sendable {
     private func redisVersion() async -> Store {
         let info = try? await redis.send(RedisCommand("INFO", "server")).string
         let line = info?.split(whereSeparator: \.isNewline).first { $0.hasPrefix("redis_version:") }
-        return Store(status: info == nil ? "down" : "ok", version: line.map { String($0.dropFirst(14)) } ?? info.map { _ in "unknown" })
+        return Store(
+            status: info == nil ? "down" : "ok",
+            version: line.map { String($0.dropFirst(14)) } ?? info.map { _ in "unknown" }
+        )
     }
 }

@@ -33,9 +33,8 @@ struct SessionRoutes: Sendable {
     }
 
     private func logout(_ request: Request, _ context: GatewayContext) async throws -> Response {
-        struct Body: Decodable { let logout_all_devices: Bool? }
         let signedIn = try await authenticator.signedIn(request)
-        let body = try await request.jsonIfAny(Body.self)
+        let body = try await request.jsonIfAny(LogoutRequest.self)
         _ = try await sessions.end(signedIn.session.handle, of: signedIn.userID, reason: .logout)
         if body.logout_all_devices == true {
             _ = try await sessions.endAll(of: signedIn.userID, reason: .logoutAll)
@@ -44,15 +43,9 @@ struct SessionRoutes: Sendable {
     }
 
     private func logoutAll(_ request: Request, _ context: GatewayContext) async throws -> Response {
-        struct Payload: Encodable {
-            let status = "success"
-            let sessions_invalidated: Int
-            let tokens_blacklisted: Int
-            let timestamp: ServerTime
-        }
         let signedIn = try await authenticator.signedIn(request)
         let ended = try await sessions.endAll(of: signedIn.userID, reason: .logoutAll)
-        return cleared(.json(Payload(sessions_invalidated: ended, tokens_blacklisted: ended, timestamp: .now)))
+        return cleared(.json(LogoutAllPayload(sessions_invalidated: ended, tokens_blacklisted: ended, timestamp: .now)))
     }
 
     private func cleared(_ response: Response) -> Response {
@@ -63,15 +56,10 @@ struct SessionRoutes: Sendable {
     }
 
     private func list(_ request: Request, _ context: GatewayContext) async throws -> Response {
-        struct Payload: Encodable {
-            let user_id: UserID
-            let active_sessions: Int
-            let sessions: [DevicePayload]
-        }
         let signedIn = try await authenticator.signedIn(request)
         let devices = try await sessions.list(of: signedIn.userID)
         return .json(
-            Payload(
+            DeviceListPayload(
                 user_id: signedIn.userID,
                 active_sessions: devices.count,
                 sessions: devices.map { DevicePayload($0, isCurrent: $0.handle == signedIn.session.handle) }
@@ -94,49 +82,5 @@ struct SessionRoutes: Sendable {
         var response = Response.json(SignInPayload(signIn, signedIn.user))
         response.setSessionCookies(signIn)
         return response
-    }
-}
-
-private struct OwnSessionPayload: Encodable {
-    let user_id: UserID
-    let user_name: String
-    let email: String
-    let role: Role
-    let created_at: ServerTime
-    let last_activity: ServerTime
-    let ttl: Int
-    let ip_address: String
-    let user_agent: String
-
-    init(_ signedIn: SignedIn) {
-        user_id = signedIn.userID
-        user_name = signedIn.name
-        email = signedIn.email
-        role = signedIn.role
-        created_at = signedIn.session.createdAt
-        last_activity = signedIn.session.lastActivity
-        ttl = signedIn.session.ttlSeconds
-        ip_address = signedIn.session.ipAddress
-        user_agent = signedIn.session.userAgent
-    }
-}
-
-private struct DevicePayload: Encodable {
-    let session_id: SessionHandle
-    let ip_address: String
-    let user_agent: String
-    let created_at: ServerTime
-    let last_accessed: ServerTime
-    let access_count: Int
-    let current: Bool
-
-    init(_ session: Session, isCurrent: Bool) {
-        session_id = session.handle
-        ip_address = session.ipAddress
-        user_agent = session.userAgent
-        created_at = session.createdAt
-        last_accessed = session.lastActivity
-        access_count = session.accessCount
-        current = isCurrent
     }
 }

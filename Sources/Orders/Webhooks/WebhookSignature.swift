@@ -1,6 +1,6 @@
 import Crypto
-package import HoldfastCore
 import Foundation
+package import HoldfastCore
 
 /// Proof that a payment result comes from who knows the secret, and recently.
 ///

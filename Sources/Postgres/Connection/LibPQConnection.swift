@@ -131,7 +131,7 @@ struct LibPQConnection: ~Copyable {
     private static func start(_ settings: [(String, String)]) -> OpaquePointer? {
         let keywords = unsafe settings.map { unsafe strdup($0.0) }
         let values = unsafe settings.map { unsafe strdup($0.1) }
-        defer { for unsafe text in unsafe keywords + values { unsafe free(text) } }
+        defer { unsafe (keywords + values).forEach { unsafe free($0) } }
         let keywordPointers = unsafe keywords.map { unsafe UnsafePointer($0) } + [nil]
         let valuePointers = unsafe values.map { unsafe UnsafePointer($0) } + [nil]
         return unsafe PQconnectStartParams(keywordPointers, valuePointers, 1)

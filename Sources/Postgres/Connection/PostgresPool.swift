@@ -205,11 +205,17 @@ final class PostgresPool: Sendable {
         switch refusal {
         case .tooManyWaiters:
             return PostgresError(
-                .poolExhausted, "pool: \(configuration.maxWaiters) callers wait already", isRetryable: true)
+                .poolExhausted,
+                "pool: \(configuration.maxWaiters) callers wait already",
+                isRetryable: true
+            )
         case .timedOut:
             return PostgresError(
-                .acquireTimeout, "pool: no connection within \(configuration.acquireTimeout) \(fill)",
-                isRetryable: true, underlying: state.lastFailure)
+                .acquireTimeout,
+                "pool: no connection within \(configuration.acquireTimeout) \(fill)",
+                isRetryable: true,
+                underlying: state.lastFailure
+            )
         case .cancelled:
             return PostgresError(.cancelled, "pool: cancelled with its caller")
         case .closed:

@@ -75,7 +75,11 @@ struct ResultWait {
             try interruptIfDue()
             let events = Int16(POLLIN) | (unsent == 1 ? Int16(POLLOUT) : 0)
             let ready = unsafe LibPQConnection.wait(
-                PQsocket(connection), events: events, wakeup: wakeup, until: nextDeadline)
+                PQsocket(connection),
+                events: events,
+                wakeup: wakeup,
+                until: nextDeadline
+            )
             wakeup.drain()
             if ready, unsafe PQconsumeInput(connection) == 0 { throw lost() }
         }

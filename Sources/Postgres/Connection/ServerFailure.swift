@@ -40,18 +40,32 @@ struct ServerFailure: Sendable {
         switch cancelledBecause {
         case .cancelled?:
             return PostgresError(
-                .cancelled, "\(operation): cancelled with its caller", sqlState: sqlState, detail: detail,
-                statement: statement)
+                .cancelled,
+                "\(operation): cancelled with its caller",
+                sqlState: sqlState,
+                detail: detail,
+                statement: statement
+            )
         case .statementTimeout?:
             return PostgresError(
-                .statementTimeout, "\(operation): not done before its deadline", sqlState: sqlState, isRetryable: true,
-                detail: detail, statement: statement)
+                .statementTimeout,
+                "\(operation): not done before its deadline",
+                sqlState: sqlState,
+                isRetryable: true,
+                detail: detail,
+                statement: statement
+            )
         default:
             let state = sqlState ?? "XX000"
             return PostgresError(
-                .server(sqlState: state), "\(operation): refused by the server", sqlState: state,
-                constraint: constraint, isRetryable: PostgresError.isTransient(sqlState: state), detail: detail,
-                statement: statement)
+                .server(sqlState: state),
+                "\(operation): refused by the server",
+                sqlState: state,
+                constraint: constraint,
+                isRetryable: PostgresError.isTransient(sqlState: state),
+                detail: detail,
+                statement: statement
+            )
         }
     }
 }

@@ -45,7 +45,9 @@ package struct PostgresMigrator: Sendable {
     package func migrate(dryRun: Bool) async throws -> MigrationReport {
         // A connection outside the pool: its session lock and its time limit end with it, whatever happens.
         let connection = try await PostgresConnection.connect(
-            configuration: client.configuration, logger: client.logger)
+            configuration: client.configuration,
+            logger: client.logger
+        )
         let report: MigrationReport
         do {
             report = try await migrate(on: connection, dryRun: dryRun)
@@ -88,7 +90,10 @@ package struct PostgresMigrator: Sendable {
             if try result[0].decode(Bool.self) { return }
             guard .now < deadline else {
                 throw PostgresError(
-                    .migration, "migrate: another instance holds the lock for over \(lockTimeout)", isRetryable: true)
+                    .migration,
+                    "migrate: another instance holds the lock for over \(lockTimeout)",
+                    isRetryable: true
+                )
             }
             try await Task.sleep(for: .milliseconds(50))
         }
@@ -106,8 +111,8 @@ package struct PostgresMigrator: Sendable {
         guard name != nil else { return [] }
         var applied: [Applied] = []
         for row in try await connection.query(
-            "SELECT version, name, checksum FROM holdfast_migrations ORDER BY version")
-        {
+            "SELECT version, name, checksum FROM holdfast_migrations ORDER BY version"
+        ) {
             let (version, name, checksum) = try row.decode((Int, String, String).self)
             applied.append(Applied(version: version, name: name, checksum: checksum))
         }
@@ -123,18 +128,24 @@ package struct PostgresMigrator: Sendable {
         for known in applied {
             guard let file = files[known.version] else {
                 throw PostgresError(
-                    .migration, "migrate: \(known.name) was applied and its file is missing; restore it, or update")
+                    .migration,
+                    "migrate: \(known.name) was applied and its file is missing; restore it, or update"
+                )
             }
             guard file.checksum == known.checksum else {
                 throw PostgresError(
-                    .migration, "migrate: \(known.name) was changed after it was applied; restore it and add a new one")
+                    .migration,
+                    "migrate: \(known.name) was changed after it was applied; restore it and add a new one"
+                )
             }
         }
         let newest = applied.last?.version ?? 0
         let pending = migrations.filter { migration in !applied.contains { $0.version == migration.version } }
         if let late = pending.first, late.version < newest {
             throw PostgresError(
-                .migration, "migrate: \(late.name) was never applied, but \(newest) was; give it a number above")
+                .migration,
+                "migrate: \(late.name) was never applied, but \(newest) was; give it a number above"
+            )
         }
         return pending
     }

@@ -119,9 +119,11 @@ package struct PostgresTransaction: Sendable {
         case .success:
             // The server answers a commit of a failed transaction with ROLLBACK, and no error.
             return .failed(
-                PostgresError(.transaction, "commit: rolled back, because a statement failed and the body went on"))
+                PostgresError(.transaction, "commit: rolled back, because a statement failed and the body went on")
+            )
         case .failure(var error):
-            error.message = error.mayHaveRun
+            error.message =
+                error.mayHaveRun
                 ? "commit: the connection was lost before the answer, so its outcome is unknown"
                 : "commit: refused"
             return error.isTransactionConflict && !error.mayHaveRun ? .conflict(error) : .failed(error)
@@ -131,6 +133,7 @@ package struct PostgresTransaction: Sendable {
     /// Not cancelled with the caller's task: the statement ends the transaction either way, soon.
     private func end(_ statement: String) async -> Result<PostgresConnection.Reply, PostgresError> {
         await connection.call(
-            PostgresConnection.Call(queries: [], prelude: statement, isCancellable: false))
+            PostgresConnection.Call(queries: [], prelude: statement, isCancellable: false)
+        )
     }
 }

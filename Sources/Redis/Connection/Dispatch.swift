@@ -114,7 +114,9 @@ struct Dispatch<Request, Connection> {
     /// An attempt to connect failed. When Redis refused our user, all who wait are told now: waiting would not help.
     mutating func failed(_ error: RedisError) -> [Request] {
         lastFailure = error
-        guard error.code == .authentication || error.code == .invalidConfiguration, connectedCount == 0 else { return [] }
+        guard error.code == .authentication || error.code == .invalidConfiguration, connectedCount == 0 else {
+            return []
+        }
         refusal = error
         defer { waiters = [] }
         return waiters.map(\.request)

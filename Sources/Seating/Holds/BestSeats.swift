@@ -89,9 +89,11 @@ struct BestSeats {
             else { continue }
             anchors += 1
             // A row further back counts as one and a half seats to the side.
-            let near = free.map { (distance: abs($0.column - anchor.column) + 3 * abs($0.seat.row - first.row), $0.seat) }
-                .sorted { ($0.distance, $0.1.ordinal) < ($1.distance, $1.1.ordinal) }
-                .prefix(quantity)
+            let near = free.map {
+                (distance: abs($0.column - anchor.column) + 3 * abs($0.seat.row - first.row), $0.seat)
+            }
+            .sorted { ($0.distance, $0.1.ordinal) < ($1.distance, $1.1.ordinal) }
+            .prefix(quantity)
             let spread = near.reduce(0) { $0 + $1.distance }
             if best.map({ spread < $0.spread }) ?? true { best = (spread, near.map(\.1.id)) }
         }

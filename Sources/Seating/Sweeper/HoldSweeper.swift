@@ -1,7 +1,7 @@
+import HoldfastCore
 package import Logging
 package import Postgres
 package import Redis
-import HoldfastCore
 import ServiceLifecycle
 
 /// Ends holds that nobody asks about, and warns of those that end within a minute.

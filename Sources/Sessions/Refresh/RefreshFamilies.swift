@@ -142,7 +142,9 @@ struct RefreshFamilies: Sendable {
     }
 
     /// Ends families for good. One that has ended keeps its first reason. Answers how many there were.
-    func revoke(_ handles: [SessionHandle], of user: UserID, reason: SessionEndReason) async throws(PostgresError) -> Int {
+    func revoke(_ handles: [SessionHandle], of user: UserID, reason: SessionEndReason) async throws(PostgresError)
+        -> Int
+    {
         guard !handles.isEmpty else { return 0 }
         return try await postgres.query(
             """
@@ -153,7 +155,8 @@ struct RefreshFamilies: Sendable {
         ).affectedRows
     }
 
-    func revokeAll(of user: UserID, reason: SessionEndReason, except: SessionHandle?) async throws(PostgresError) -> Int {
+    func revokeAll(of user: UserID, reason: SessionEndReason, except: SessionHandle?) async throws(PostgresError) -> Int
+    {
         try await postgres.query(
             """
             UPDATE refresh_families SET revoked_at = now(), revoked_reason = \(reason.rawValue)

@@ -109,7 +109,12 @@ extension Sessions {
             let calls = try ids.map { user, id in
                 try store.call(
                     SessionStore.NewSession(
-                        user: user, handle: id.handle, value: value, ttl: lifetime, maxSessions: 0, policy: .allow
+                        user: user,
+                        handle: id.handle,
+                        value: value,
+                        ttl: lifetime,
+                        maxSessions: 0,
+                        policy: .allow
                     )
                 )
             }
@@ -120,8 +125,15 @@ extension Sessions {
             await noteQuietly(
                 ids.map { user, id in
                     Session(
-                        handle: id.handle, userID: user, role: .user, createdAt: now, lastActivity: now,
-                        expiresAt: now + lifetime, asOf: now, accessCount: 0, client: value.client
+                        handle: id.handle,
+                        userID: user,
+                        role: .user,
+                        createdAt: now,
+                        lastActivity: now,
+                        expiresAt: now + lifetime,
+                        asOf: now,
+                        accessCount: 0,
+                        client: value.client
                     )
                 }
             )

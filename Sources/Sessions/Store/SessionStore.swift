@@ -252,7 +252,12 @@ struct SessionStore: Sendable {
         let replies = try await redis.send(
             Role.allCases.map {
                 RedisCommand(
-                    "ZREVRANGEBYSCORE", RedisArgument(SessionsKeys.everyone($0)), "+inf", now, "LIMIT", "0",
+                    "ZREVRANGEBYSCORE",
+                    RedisArgument(SessionsKeys.everyone($0)),
+                    "+inf",
+                    now,
+                    "LIMIT",
+                    "0",
                     RedisArgument(limit)
                 )
             }

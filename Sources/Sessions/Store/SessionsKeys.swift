@@ -10,7 +10,9 @@ enum SessionsKeys {
     static let endedChannel = "hf:sessions:ended"
 
     /// Hash: `value` (sealed), `created`, `seen`, `expires` (ms), `count`; expires with the session.
-    static func session(_ handle: SessionHandle, of user: UserID) -> String { sessionPrefix(of: user) + handle.rawValue }
+    static func session(_ handle: SessionHandle, of user: UserID) -> String {
+        sessionPrefix(of: user) + handle.rawValue
+    }
 
     static func sessionPrefix(of user: UserID) -> String { "hf:{user:\(user)}:session:" }
 

@@ -40,7 +40,10 @@ import Testing
         #expect(try await cheap.verify("cafe\u{301} noir", against: phc) == .right(needsRehash: false))
     }
 
-    @Test("What is no hash matches nothing", arguments: [nil, "", "!", "$scrypt$ln=40,r=8,p=1$AAAA$AAAA", "$bcrypt$x$y$z"])
+    @Test(
+        "What is no hash matches nothing",
+        arguments: [nil, "", "!", "$scrypt$ln=40,r=8,p=1$AAAA$AAAA", "$bcrypt$x$y$z"]
+    )
     func unreadable(phc: String?) async throws {
         #expect(try await cheap.verify("correct horse", against: phc) == .wrong)
     }
@@ -55,7 +58,10 @@ import Testing
     @Test("A PHC string survives a round trip")
     func roundTrip() throws {
         let hash = PasswordHash(
-            parameters: .standard, salt: Array(0..<16), key: [UInt8](repeating: 0xFF, count: 32))
+            parameters: .standard,
+            salt: Array(0..<16),
+            key: [UInt8](repeating: 0xFF, count: 32)
+        )
         #expect(PasswordHash(phc: hash.phc) == hash)
     }
 }

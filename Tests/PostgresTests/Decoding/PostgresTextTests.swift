@@ -65,7 +65,10 @@ struct PostgresTextTests {
         #expect([Int?](postgresText: "{1,NULL}") == [1, nil])
     }
 
-    @Test("Broken arrays are refused", arguments: ["", "{", "}", "1,2", "{1,}", "{,1}", "{\"a}", "{{1}}", "{1}x", "{a\"b}"])
+    @Test(
+        "Broken arrays are refused",
+        arguments: ["", "{", "}", "1,2", "{1,}", "{,1}", "{\"a}", "{{1}}", "{1}x", "{a\"b}"]
+    )
     func brokenArrays(text: String) {
         #expect(PostgresArrayText.decode(text) == nil)
     }
@@ -81,7 +84,8 @@ struct PostgresTextTests {
     @Test("Interpolated values become parameters, and never text")
     func interpolation() {
         let evil = "'; DROP TABLE seats; --"
-        let query: PostgresQuery = "SELECT \(unescaped: "price") FROM seats WHERE seat_id = \(evil) AND n = \(nil as Int?)"
+        let query: PostgresQuery =
+            "SELECT \(unescaped: "price") FROM seats WHERE seat_id = \(evil) AND n = \(nil as Int?)"
         #expect(query.sql == "SELECT price FROM seats WHERE seat_id = $1 AND n = $2")
         #expect(query.parameters == [evil, nil])
         #expect(!"\(query)".contains("DROP"))

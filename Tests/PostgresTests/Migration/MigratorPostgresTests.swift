@@ -7,7 +7,10 @@ import Testing
 @Suite("Migrations on a real server", .enabled(if: TestPostgres.isConfigured), .timeLimit(.minutes(1)))
 struct MigratorPostgresTests {
     private let first = Migration(
-        version: 1, name: "0001_one", sql: "CREATE TABLE one (a int); INSERT INTO one VALUES (1);")
+        version: 1,
+        name: "0001_one",
+        sql: "CREATE TABLE one (a int); INSERT INTO one VALUES (1);"
+    )
     private let second = Migration(version: 2, name: "0002_two", sql: "-- More.\nINSERT INTO one VALUES (2);")
 
     private func withEmptyDatabase<R>(_ body: (PostgresClient) async throws -> R) async throws -> R {

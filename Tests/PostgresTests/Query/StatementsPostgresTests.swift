@@ -16,7 +16,8 @@ struct StatementsPostgresTests {
                 for try await isRight in group { #expect(isRight) }
             }
             let count = try await client.query(
-                "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()")
+                "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+            )
             #expect(try count[0].decode(Int.self) <= 8)
         }
     }
@@ -26,7 +27,8 @@ struct StatementsPostgresTests {
         try await TestPostgres.withDatabase { client in
             _ = try await client.query("CREATE TABLE t (id int, seat text)")
             let inserted = try await client.query(
-                "INSERT INTO t SELECT * FROM unnest(\([1, 2, 3])::int[], \(["a", "b", "c"])::text[])")
+                "INSERT INTO t SELECT * FROM unnest(\([1, 2, 3])::int[], \(["a", "b", "c"])::text[])"
+            )
             #expect(inserted.affectedRows == 3)
             let rows = try await client.query("SELECT id, seat FROM t ORDER BY id")
             let seats = try rows.map { row in try row.decode("seat", as: String.self) }
@@ -42,7 +44,8 @@ struct StatementsPostgresTests {
             for milliseconds: Int64 in [0, -1, 1_792_000_000_123, -62_135_596_800_000, 253_402_300_800_000] {
                 let timestamp = PostgresTimestamp(millisecondsSinceEpoch: milliseconds)
                 let row = try await client.query(
-                    "SELECT \(timestamp)::timestamptz, (extract(epoch FROM \(timestamp)::timestamptz) * 1000)::bigint")[0]
+                    "SELECT \(timestamp)::timestamptz, (extract(epoch FROM \(timestamp)::timestamptz) * 1000)::bigint"
+                )[0]
                 let (same, epoch) = try row.decode((PostgresTimestamp, Int64).self)
                 #expect(same == timestamp)
                 #expect(epoch == milliseconds)
@@ -144,7 +147,8 @@ struct StatementsPostgresTests {
             #expect(error?.code == .cancelled)
             #expect(try await client.query(isAsleep)[0].decode(Int.self) == 0)
             let connections = try await client.query(
-                "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()")
+                "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+            )
             #expect(try connections[0].decode(Int.self) == 2)
         }
     }

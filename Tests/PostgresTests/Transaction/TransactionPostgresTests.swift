@@ -75,7 +75,8 @@ struct TransactionPostgresTests {
     func deferredConstraint() async throws {
         try await TestPostgres.withDatabase { client in
             _ = try await client.query(
-                "CREATE TABLE t (v int CONSTRAINT v_once UNIQUE DEFERRABLE INITIALLY DEFERRED)")
+                "CREATE TABLE t (v int CONSTRAINT v_once UNIQUE DEFERRABLE INITIALLY DEFERRED)"
+            )
             let error = await #expect(throws: PostgresError.self) {
                 try await client.withTransaction { transaction in
                     _ = try await transaction.query("INSERT INTO t VALUES (1), (1)")

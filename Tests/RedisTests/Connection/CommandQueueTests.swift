@@ -15,9 +15,13 @@ struct CommandQueueTests {
         queue.append("a", count: 1, deadline: at(2000), now: at(0))
         queue.append("b", count: 2, deadline: at(2000), now: at(0))
         #expect(queue.commandCount == 3)
-        guard case .complete("a", [.integer(1)]) = queue.receive(.integer(1), now: at(1)) else { Issue.record(); return }
+        guard case .complete("a", [.integer(1)]) = queue.receive(.integer(1), now: at(1)) else {
+            Issue.record(); return
+        }
         guard case .partial = queue.receive(.integer(2), now: at(1)) else { Issue.record(); return }
-        guard case .complete("b", [.integer(2), .null]) = queue.receive(.null, now: at(1)) else { Issue.record(); return }
+        guard case .complete("b", [.integer(2), .null]) = queue.receive(.null, now: at(1)) else {
+            Issue.record(); return
+        }
         #expect(queue.isEmpty)
         guard case .unexpected = queue.receive(.null, now: at(2)) else { Issue.record(); return }
     }
@@ -32,7 +36,9 @@ struct CommandQueueTests {
         #expect(expiry.next == at(2000))
         #expect(queue.expire(now: at(101)).overdue.isEmpty)
         guard case .complete("short", _) = queue.receive(.integer(1), now: at(150)) else { Issue.record(); return }
-        guard case .complete("long", [.integer(2)]) = queue.receive(.integer(2), now: at(150)) else { Issue.record(); return }
+        guard case .complete("long", [.integer(2)]) = queue.receive(.integer(2), now: at(150)) else {
+            Issue.record(); return
+        }
     }
 
     @Test("A connection that sends nothing for the whole stall time is stalled; one that answers others is not")

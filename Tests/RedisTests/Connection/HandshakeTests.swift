@@ -19,10 +19,12 @@ struct HandshakeTests {
     @Test("Sign-in, database and name go ahead of the first PING")
     func commands() throws {
         let handshake = Handshake(try RedisConfiguration(url: "redis://al:pw@h/2"))
-        #expect(handshake.commands == [
-            RedisCommand("AUTH", "al", "pw"), RedisCommand("SELECT", "2"),
-            RedisCommand("CLIENT", "SETNAME", "holdfast"), RedisCommand("PING"),
-        ])
+        #expect(
+            handshake.commands == [
+                RedisCommand("AUTH", "al", "pw"), RedisCommand("SELECT", "2"),
+                RedisCommand("CLIENT", "SETNAME", "holdfast"), RedisCommand("PING"),
+            ]
+        )
     }
 
     @Test("Each refusal is told apart: password, missing password, loading, database")
@@ -31,7 +33,9 @@ struct HandshakeTests {
         #expect(try play("redis://h", [ok, .simpleString("PONG")]) == "done")
         #expect(try play("redis://h", [.error("NOPERM no"), .error("NOPERM no")]) == "done")
         #expect(try play("redis://:p@h", [.error("WRONGPASS bad")]) == "authentication")
-        #expect(try play("redis://h", [.error("NOAUTH"), .error("NOAUTH Authentication required")]) == "authentication")
+        #expect(
+            try play("redis://h", [.error("NOAUTH"), .error("NOAUTH Authentication required")]) == "authentication"
+        )
         #expect(try play("redis://h", [ok, .error("LOADING data")]) == "connection")
         #expect(try play("redis://h/99", [.error("ERR DB index is out of range")]) == "authentication")
     }
@@ -39,7 +43,10 @@ struct HandshakeTests {
     @Test("Pauses double up to the bound, are spread by chance, and start anew after a success")
     func backoff() {
         var backoff = Backoff(.milliseconds(50) ... .seconds(1))
-        #expect((0..<7).map { _ in backoff.fail(chance: 1) } == [50, 100, 200, 400, 800, 1000, 1000].map { .milliseconds($0) })
+        #expect(
+            (0..<7).map { _ in backoff.fail(chance: 1) }
+                == [50, 100, 200, 400, 800, 1000, 1000].map { .milliseconds($0) }
+        )
         backoff.succeed()
         #expect(backoff.fail(chance: 0) == .milliseconds(25))
     }

@@ -1,8 +1,8 @@
 import Logging
 import NIOCore
 import Synchronization
-import Testing
 import TestSupport
+import Testing
 
 @testable import Redis
 
@@ -39,8 +39,20 @@ struct RedisLeaseRedisTests {
             var iterator = stream.makeAsyncIterator()
             // A lease far longer than the test's patience: only a release explains a take-over.
             let ttl = Duration.seconds(4)
-            let first = RedisLease(redis: redis, key: key, ttl: ttl, logger: TestRedis.logger, body: Self.body("first", events))
-            let second = RedisLease(redis: redis, key: key, ttl: ttl, logger: TestRedis.logger, body: Self.body("second", events))
+            let first = RedisLease(
+                redis: redis,
+                key: key,
+                ttl: ttl,
+                logger: TestRedis.logger,
+                body: Self.body("first", events)
+            )
+            let second = RedisLease(
+                redis: redis,
+                key: key,
+                ttl: ttl,
+                logger: TestRedis.logger,
+                body: Self.body("second", events)
+            )
             let firstRun = Task { try await first.run() }
             let one = await iterator.next()
             #expect(one == "first leads")
@@ -68,7 +80,13 @@ struct RedisLeaseRedisTests {
             let (stream, events) = AsyncStream.makeStream(of: String.self, bufferingPolicy: .unbounded)
             var iterator = stream.makeAsyncIterator()
             let ttl = Duration.milliseconds(400)
-            let lease = RedisLease(redis: redis, key: key, ttl: ttl, logger: TestRedis.logger, body: Self.body("it", events))
+            let lease = RedisLease(
+                redis: redis,
+                key: key,
+                ttl: ttl,
+                logger: TestRedis.logger,
+                body: Self.body("it", events)
+            )
             let run = Task { try await lease.run() }
             _ = await iterator.next()
             let token = try await redis.send(RedisCommand("GET", RedisArgument(key))).string
@@ -112,7 +130,13 @@ struct RedisLeaseRedisTests {
                 let (stream, events) = AsyncStream.makeStream(of: String.self, bufferingPolicy: .unbounded)
                 var iterator = stream.makeAsyncIterator()
                 let ttl = Duration.seconds(1)
-                let lease = RedisLease(redis: redis, key: "l", ttl: ttl, logger: TestRedis.logger, body: Self.body("it", events))
+                let lease = RedisLease(
+                    redis: redis,
+                    key: "l",
+                    ttl: ttl,
+                    logger: TestRedis.logger,
+                    body: Self.body("it", events)
+                )
                 let run = Task { try await lease.run() }
                 _ = await iterator.next()
                 server.freeze()

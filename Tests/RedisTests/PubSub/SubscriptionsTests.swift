@@ -55,7 +55,10 @@ struct SubscriptionsTests {
     @Test("Replies to a subscriber are told apart, and nonsense is refused")
     func messages() {
         func bulk(_ text: String) -> RESPValue { .bulk(ByteBuffer(string: text)) }
-        #expect(PubSubMessage(.array([bulk("message"), bulk("c"), bulk("m")])) == .message(channel: "c", ByteBuffer(string: "m")))
+        #expect(
+            PubSubMessage(.array([bulk("message"), bulk("c"), bulk("m")]))
+                == .message(channel: "c", ByteBuffer(string: "m"))
+        )
         #expect(PubSubMessage(.array([bulk("subscribe"), bulk("c"), .integer(1)])) == .subscribed("c"))
         #expect(PubSubMessage(.array([bulk("pong"), bulk("")])) == .pong)
         #expect(PubSubMessage(.array([bulk("message"), bulk("c")])) == nil)

@@ -4,7 +4,8 @@ import Testing
 @testable import Redis
 
 struct RESPReaderTests {
-    private static let wire = "+OK\r\n:-42\r\n$5\r\nh\r\nlo\r\n$-1\r\n*-1\r\n*0\r\n$0\r\n\r\n-ERR no\r\n"
+    private static let wire =
+        "+OK\r\n:-42\r\n$5\r\nh\r\nlo\r\n$-1\r\n*-1\r\n*0\r\n$0\r\n\r\n-ERR no\r\n"
         + "*3\r\n:1\r\n*2\r\n$1\r\na\r\n*0\r\n$-1\r\n"
 
     private static let values: [RESPValue] = [

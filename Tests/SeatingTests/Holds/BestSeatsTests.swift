@@ -8,7 +8,8 @@ import Testing
     let layout = Layout(
         version: 1,
         sections: [
-            Section(name: "VIP", rows: 2, seatsPerRow: 5, price: 100), Section(name: "R", rows: 1, seatsPerRow: 4, price: 10),
+            Section(name: "VIP", rows: 2, seatsPerRow: 5, price: 100),
+            Section(name: "R", rows: 1, seatsPerRow: 4, price: 10),
         ]
     )
 

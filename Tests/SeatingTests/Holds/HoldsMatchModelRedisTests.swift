@@ -42,12 +42,16 @@ struct HoldsMatchModelRedisTests {
         func begin() async throws {
             let keys = SeatingKeys(event: event)
             _ = try await redis.eval(
-                SeatScript.rebuild, keys: keys.all, arguments: ["1", "0", RedisArgument(keys.channel)])
+                SeatScript.rebuild,
+                keys: keys.all,
+                arguments: ["1", "0", RedisArgument(keys.channel)]
+            )
         }
 
         func end() async throws {
             _ = try await redis.send(
-                RedisCommand("DEL", arguments: SeatingKeys(event: event).all.map { RedisArgument($0) }))
+                RedisCommand("DEL", arguments: SeatingKeys(event: event).all.map { RedisArgument($0) })
+            )
         }
     }
 
@@ -76,8 +80,10 @@ struct HoldsMatchModelRedisTests {
                     let open = Int.random(in: 0..<20, using: &random) > 0
                     expected = model.choose(user, wanted, exact: exact, open: open, now: now)
                     reply = try await bench.run(
-                        SeatScript.select, now,
-                        [user, "1000", "4", open ? "1" : "0", "0", exact ? "exact" : "add"] + wanted)
+                        SeatScript.select,
+                        now,
+                        [user, "1000", "4", open ? "1" : "0", "0", exact ? "exact" : "add"] + wanted
+                    )
                 case 6:
                     model.release(user, wanted.isEmpty ? nil : wanted, now: now)
                     reply = try await bench.run(SeatScript.release, now, [user] + wanted)
@@ -115,7 +121,9 @@ struct HoldsMatchModelRedisTests {
                     && found.expiresAt?.millisecondsSinceEpoch == hold?.expiresMs
                     && found.fence?.counter == hold?.fence
                 if !same {
-                    Issue.record("seed \(seed), step \(step): \(reply) \(found)\nexpected \(expected) \(model)\nbefore \(before)")
+                    Issue.record(
+                        "seed \(seed), step \(step): \(reply) \(found)\nexpected \(expected) \(model)\nbefore \(before)"
+                    )
                     break
                 }
                 if step % 50 == 0 {
@@ -156,7 +164,10 @@ struct HoldsMatchModelRedisTests {
             #expect(try await bench.run(SeatScript.showSeats, 1, []).status == .rebuild)
             let keys = SeatingKeys(event: bench.event)
             _ = try await redis.eval(
-                SeatScript.rebuild, keys: keys.all, arguments: ["2", "1000000000", RedisArgument(keys.channel)])
+                SeatScript.rebuild,
+                keys: keys.all,
+                arguments: ["2", "1000000000", RedisArgument(keys.channel)]
+            )
             #expect(try await bench.run(SeatScript.showSeats, 1, []).status == .otherEpoch)
             try await bench.end()
         }

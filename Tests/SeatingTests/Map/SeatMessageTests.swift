@@ -19,6 +19,9 @@ import Testing
         #expect(message == .holdExpired(user: user, seats: [seat], expiresAt: ServerTime(millisecondsSinceEpoch: 1500)))
     }
 
-    @Test("Unknown and cut messages are passed over", arguments: ["", "l", "l12", "lx\n{}", "q1\n{}", "x\n", "xann\n5\n[1", "z"])
+    @Test(
+        "Unknown and cut messages are passed over",
+        arguments: ["", "l", "l12", "lx\n{}", "q1\n{}", "x\n", "xann\n5\n[1", "z"]
+    )
     func unknown(_ text: String) { #expect(SeatMessage(ByteBuffer(string: text)) == nil) }
 }

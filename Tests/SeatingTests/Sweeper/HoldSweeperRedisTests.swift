@@ -42,7 +42,9 @@ struct HoldSweeperRedisTests {
                         leaseKey: TestRedis.uniqueKey("lease")
                     )
                     let (messages, sink) = AsyncStream.makeStream(
-                        of: SeatMessage.self, bufferingPolicy: .bufferingNewest(16))
+                        of: SeatMessage.self,
+                        bufferingPolicy: .bufferingNewest(16)
+                    )
                     try await subscriber.subscribe(Seating.channel(event.id)) { bytes in
                         if let message = SeatMessage(bytes) { sink.yield(message) }
                     }
@@ -64,12 +66,18 @@ struct HoldSweeperRedisTests {
                     }
                     #expect(ServerTime.now - end < .seconds(1))
                     #expect(seqs == [held.seq, held.seq + 1])
-                    #expect(try await seating.changes(in: event, since: held.seq)
-                        == .changes(seq: held.seq + 1, [SeatChange(seq: held.seq + 1, kind: .released, seatIDs: seats)]))
+                    #expect(
+                        try await seating.changes(in: event, since: held.seq)
+                            == .changes(
+                                seq: held.seq + 1,
+                                [SeatChange(seq: held.seq + 1, kind: .released, seatIDs: seats)]
+                            )
+                    )
                     running.cancel()
                     _ = await running.result
                     _ = try await redis.send(
-                        RedisCommand("DEL", arguments: SeatingKeys(event: event.id).all.map { RedisArgument($0) }))
+                        RedisCommand("DEL", arguments: SeatingKeys(event: event.id).all.map { RedisArgument($0) })
+                    )
                 }
             }
         }

@@ -38,7 +38,8 @@ import Testing
             let first = try await harness.signIn()
             let second = try await harness.refresh(first.refreshToken)
             _ = try await harness.postgres.query(
-                "UPDATE refresh_tokens SET used_at = used_at - interval '11 seconds' WHERE used_at IS NOT NULL")
+                "UPDATE refresh_tokens SET used_at = used_at - interval '11 seconds' WHERE used_at IS NOT NULL"
+            )
             #expect(try await harness.sessions.refresh(first.refreshToken, client: harness.client).word == "reused")
             #expect(try await harness.sessions.authenticate(second.accessToken).word == "session expired")
             #expect(try await harness.sessions.refresh(second.refreshToken, client: harness.client).word == "reused")
@@ -66,7 +67,9 @@ import Testing
             let signIn = try await harness.signIn()
             _ = try await harness.sessions.end(signIn.sessionHandle, of: harness.user.userID, reason: .logout)
             try await harness.wipe(signIn.sessionHandle)
-            #expect(try await harness.sessions.refresh(signIn.refreshToken, client: harness.client).word == "session ended")
+            #expect(
+                try await harness.sessions.refresh(signIn.refreshToken, client: harness.client).word == "session ended"
+            )
         }
     }
 
@@ -83,7 +86,10 @@ import Testing
                     }
                     group.addTask {
                         _ = try await harness.sessions.end(
-                            signIn.sessionHandle, of: harness.user.userID, reason: .logout)
+                            signIn.sessionHandle,
+                            of: harness.user.userID,
+                            reason: .logout
+                        )
                     }
                     try await group.waitForAll()
                 }
@@ -118,13 +124,22 @@ import Testing
         }
     }
 
-    @Test("The audit log cannot be changed, not even by its owner", arguments: [
-        "UPDATE audit_log SET action = 'x'", "DELETE FROM audit_log", "TRUNCATE audit_log",
-    ])
+    @Test(
+        "The audit log cannot be changed, not even by its owner",
+        arguments: [
+            "UPDATE audit_log SET action = 'x'", "DELETE FROM audit_log", "TRUNCATE audit_log",
+        ]
+    )
     func appendOnly(statement: String) async throws {
         try await SessionsHarness.run { harness in
             let log = AuditLog(postgres: harness.postgres)
-            try await log.record("sign-in", actor: harness.user.userID, subject: nil, address: nil, facts: ["a": "\0ü\""])
+            try await log.record(
+                "sign-in",
+                actor: harness.user.userID,
+                subject: nil,
+                address: nil,
+                facts: ["a": "\0ü\""]
+            )
             await #expect(throws: PostgresError.self) {
                 _ = try await harness.postgres.query(PostgresQuery(sql: statement))
             }

@@ -41,8 +41,15 @@ import Testing
         header.typ = type
         header.kid = keyID ?? ring.current.id
         let payload = AccessTokenPayload(
-            iss: "holdfast", aud: "holdfast", sub: "ada", sid: session.base64URLText, jti: "1", iat: iat, exp: exp,
-            nbf: nbf)
+            iss: "holdfast",
+            aud: "holdfast",
+            sub: "ada",
+            sid: session.base64URLText,
+            jti: "1",
+            iat: iat,
+            exp: exp,
+            nbf: nbf
+        )
         return try await keys.sign(payload, header: header)
     }
 
@@ -77,7 +84,10 @@ import Testing
         #expect(await codec.verify(try await forged(type: "JWT"), now: now) == nil)
     }
 
-    @Test("An unsigned token is refused, however its algorithm is spelled", arguments: ["none", "None", "NONE", "HS256"])
+    @Test(
+        "An unsigned token is refused, however its algorithm is spelled",
+        arguments: ["none", "None", "NONE", "HS256"]
+    )
     func unsigned(algorithm: String) async throws {
         let ring = try SecretRing(SessionsHarness.secretA)
         let good = try await token(by: try codec())

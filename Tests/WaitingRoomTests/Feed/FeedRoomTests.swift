@@ -87,7 +87,10 @@ import Testing
         #expect(notices == [.cleared(ann)])
     }
 
-    @Test("Text that no script publishes is no message", arguments: ["", "tick", "tick 1 2", "tick a b c d e f g", "x"])
+    @Test(
+        "Text that no script publishes is no message",
+        arguments: ["", "tick", "tick 1 2", "tick a b c d e f g", "x"]
+    )
     func nonsense(_ text: String) {
         #expect(QueueMessage(text) == nil)
     }

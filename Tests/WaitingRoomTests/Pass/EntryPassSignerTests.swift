@@ -43,7 +43,9 @@ import Testing
         let parts = good.split(separator: ".")
         // {"alg":"none"}
         let unsigned = "eyJhbGciOiJub25lIn0.\(parts[1])."
-        for bad in [foreign, audience, unsigned, String(good.dropLast(4)), "", "a.b.c", String(repeating: "x", count: 9_000)] {
+        for bad in [
+            foreign, audience, unsigned, String(good.dropLast(4)), "", "a.b.c", String(repeating: "x", count: 9_000),
+        ] {
             await #expect(throws: EntryPassSigner.Failure.invalid) { try await signer.verify(bad, now: now) }
         }
         await #expect(throws: EntryPassSigner.Failure.weakSecret) { try await EntryPassSigner(secrets: ["short"]) }
