@@ -165,7 +165,7 @@ import Testing
         try await TestServer.with(
             engine: {
                 $0.pingInterval = .milliseconds(50)
-                $0.pingTimeout = .milliseconds(50)
+                $0.pingTimeout = .seconds(2)
             },
             Self.echo
         ) { server in

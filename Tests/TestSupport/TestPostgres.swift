@@ -28,6 +28,7 @@ package enum TestPostgres {
     ) async throws -> R {
         try await withDatabaseURL { url in
             var configuration = try PostgresConfiguration(url: url)
+            configuration.acquireTimeout = .seconds(30)
             configure(&configuration)
             return try await withClient(configuration, body)
         }

@@ -17,7 +17,7 @@ package enum TestRedis {
         configure: (inout RedisConfiguration) -> Void = { _ in },
         _ body: (RedisClient) async throws -> R
     ) async throws -> R {
-        var configuration = try RedisConfiguration(url: url)
+        var configuration = try patientConfiguration(url)
         configure(&configuration)
         let client = RedisClient(
             configuration: configuration,
@@ -37,7 +37,7 @@ package enum TestRedis {
         configure: (inout RedisConfiguration) -> Void = { _ in },
         _ body: (RedisSubscriber) async throws -> R
     ) async throws -> R {
-        var configuration = try RedisConfiguration(url: url)
+        var configuration = try patientConfiguration(url)
         configure(&configuration)
         let subscriber = RedisSubscriber(
             configuration: configuration,
@@ -49,6 +49,13 @@ package enum TestRedis {
             defer { group.cancelAll() }
             return try await body(subscriber)
         }
+    }
+
+    /// Hundreds of tests start at once on a machine that may be busy: a deadline is for the tests of deadlines.
+    private static func patientConfiguration(_ url: String) throws -> RedisConfiguration {
+        var configuration = try RedisConfiguration(url: url)
+        configuration.commandTimeout = .seconds(30)
+        return configuration
     }
 
     /// A key that no other test, and no other run, uses; all of one call share a hash tag.
