@@ -50,7 +50,7 @@ final class RawClient {
     static func joined<R>(_ port: Int, _ body: (RawClient, String) async throws -> R) async throws -> R {
         try await Self.open(port) { client in
             try await client.send(text: "40")
-            guard case .text(let answer) = try await client.frame() else { throw ChannelError.eof }
+            guard let answer = try await client.text() else { throw ChannelError.eof }
             let id = answer.dropFirst(#"40{"sid":""#.count).dropLast(2)
             return try await body(client, String(id))
         }
@@ -112,11 +112,11 @@ final class RawClient {
         }
     }
 
-    /// The next frame but heartbeats.
+    /// The next text but pings, which are answered.
     func text() async throws -> String? {
         while true {
             switch try await self.frame() {
-            case .text("2"): continue
+            case .text("2"): try await self.send(text: "3")
             case .text(let text): return text
             default: return nil
             }

@@ -151,7 +151,9 @@ import Testing
                     case .text("2"):
                         pings += 1
                         try await client.send(text: "3")
-                    case let other: Issue.record("unexpected \(String(describing: other))")
+                    case let other:
+                        Issue.record("unexpected \(String(describing: other))")
+                        return
                     }
                 }
             }
