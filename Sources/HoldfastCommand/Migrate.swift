@@ -19,7 +19,7 @@ struct Migrate: AsyncParsableCommand {
             let report = try await PostgresMigrator(client: slices.postgres, migrations: migrations)
                 .migrate(dryRun: dryRun)
             for migration in report.applied {
-                print("\(dryRun ? "would apply" : "applied") \(migration)")
+                print("\(dryRun ? "would apply" : "applied") \(migration.name)")
             }
             if report.applied.isEmpty { print("the schema is up to date") }
         }
