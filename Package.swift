@@ -119,7 +119,9 @@ let package = Package(
         ),
         .target(
             name: "Sessions",
-            dependencies: ["HoldfastCore", "Redis", "Postgres", crypto, jwtKit, logging, lifecycle, nioCore],
+            dependencies: [
+                "HoldfastCore", "Redis", "Postgres", crypto, jwtKit, logging, lifecycle, nioCore, asyncAlgorithms,
+            ],
             resources: [
                 .embedInCode("Store/CreateSession.lua"),
                 .embedInCode("Store/TouchSession.lua"),
@@ -301,7 +303,10 @@ let package = Package(
         ),
         .testTarget(
             name: "GatewayTests",
-            dependencies: ["Gateway", "TestSupport", "HoldfastCore", logging, hummingbird],
+            dependencies: [
+                "Gateway", "Sessions", "Seating", "Redis", "Postgres", "TestSupport", "HoldfastCore", configuration,
+                httpTypes, hummingbird, logging, nioCore,
+            ],
             swiftSettings: settings
         ),
         .testTarget(

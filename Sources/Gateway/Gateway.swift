@@ -63,7 +63,8 @@ package struct Slices: Sendable {
             postgres: postgres,
             seating: seating,
             events: events,
-            payments: SandboxPayments(),
+            // Play money buys no ticket in production, where no provider is built in yet: each method is refused.
+            payments: SandboxPayments(isOffered: settings.environment != .production),
             webhookSecret: settings.paymentWebhookSecret,
             logger: logger
         )
@@ -104,6 +105,10 @@ package struct Gateway: Sendable {
         io.attach(adapter)
         let namespace = io.of("/")
         let sockets = LocalSockets()
+        // Before every other handler: a socket counts at once, not when it has been put back into its rooms.
+        let addresses = AddressLimit(most: settings.maxConnectionsPerAddress)
+        namespace.onConnection(inline: { addresses.connected($0.handshake.remoteAddress) })
+        namespace.onDisconnect(inline: { socket, _ in addresses.disconnected(socket.handshake.remoteAddress) })
         let announcer = EventAnnouncer(
             events: slices.events,
             seating: slices.seating,
@@ -156,8 +161,9 @@ package struct Gateway: Sendable {
             logger: logger
         ).install()
 
-        let engine = Self.engine(io, namespace, settings, origins, drain, eventLoopGroup, logger)
-        let router = Self.router(settings, slices, presence, passes, origins, drain, webRoot)
+        let stores = Stores(postgres: slices.postgres, redis: slices.redis)
+        let engine = Self.engine(io, addresses, origins, drain, eventLoopGroup, logger)
+        let router = Self.router(settings, slices, stores, presence, passes, origins, drain, webRoot)
         let application = Application(
             router: router,
             server: .engineIO([engine]),
@@ -170,6 +176,7 @@ package struct Gateway: Sendable {
             slices.postgres,
             slices.redis,
             subscriber,
+            StoreWatch(stores: stores, logger: logger),
             adapter,
             SessionWatcher(
                 subscriber: subscriber,
@@ -180,6 +187,7 @@ package struct Gateway: Sendable {
             QueueLeader(waitingRoom: slices.waitingRoom, onStatusChanged: { slices.events.forget($0.id) }),
             HoldSweeper(seating: slices.seating, redis: slices.redis, postgres: slices.postgres, logger: logger),
             OrderSweeper(orders: slices.orders, redis: slices.redis, logger: logger),
+            RefreshCleaner(sessions: slices.sessions, logger: logger),
             feed,
             rooms,
             announcer,
@@ -191,16 +199,12 @@ package struct Gateway: Sendable {
 
     private static func engine(
         _ io: SocketIOServer,
-        _ namespace: Namespace,
-        _ settings: Settings,
+        _ addresses: AddressLimit,
         _ origins: OriginPolicy,
         _ drain: DrainState,
         _ eventLoopGroup: any EventLoopGroup,
         _ logger: Logger
     ) -> EngineServer {
-        let addresses = AddressLimit(most: settings.maxConnectionsPerAddress)
-        namespace.onConnection(inline: { addresses.connected($0.handshake.remoteAddress) })
-        namespace.onDisconnect(inline: { socket, _ in addresses.disconnected(socket.handshake.remoteAddress) })
         var configuration = EngineConfiguration()
         configuration.allowRequest = { request in
             if let origin = request.header("Origin"), !origins.allows(origin, host: request.header("Host")) {
@@ -223,6 +227,7 @@ package struct Gateway: Sendable {
     private static func router(
         _ settings: Settings,
         _ slices: Slices,
+        _ stores: Stores,
         _ presence: Presence,
         _ passes: EntryPassSigner,
         _ origins: OriginPolicy,
@@ -270,12 +275,7 @@ package struct Gateway: Sendable {
             authenticator: authenticator
         ).add(to: router)
         OrderRoutes(events: slices.events, orders: slices.orders, authenticator: authenticator).add(to: router)
-        HealthRoutes(
-            postgres: slices.postgres,
-            redis: slices.redis,
-            drain: drain,
-            instance: settings.instance
-        ).add(to: router)
+        HealthRoutes(stores: stores, drain: drain, instance: settings.instance).add(to: router)
         return router
     }
 }

@@ -2,6 +2,7 @@ import ArgumentParser
 import Foundation
 import Gateway
 import Logging
+import NIOCore
 import NIOPosix
 import ServiceLifecycle
 import UnixSignals
@@ -52,6 +53,13 @@ struct Serve: AsyncParsableCommand {
         )
         // What is still running after this is cut off, so that the process leaves within its thirty seconds.
         configuration.maximumGracefulShutdownDuration = .seconds(28)
-        try await ServiceGroup(configuration: configuration).run()
+        do {
+            try await ServiceGroup(configuration: configuration).run()
+        } catch let error as IOError {
+            let reason = String(cString: strerror(error.errnoCode))
+            throw CommandFailure(
+                "cannot listen on \(settings.host):\(settings.port): \(reason); set HOLDFAST_HOST and HOLDFAST_PORT"
+            )
+        }
     }
 }

@@ -6,6 +6,7 @@ package enum ProblemCode: String, Sendable, CaseIterable {
     case malformedRequest = "MALFORMED_REQUEST"
     case notFound = "NOT_FOUND"
     case methodNotAllowed = "METHOD_NOT_ALLOWED"
+    case requestTimeout = "REQUEST_TIMEOUT"
     case payloadTooLarge = "PAYLOAD_TOO_LARGE"
     case unsupportedMediaType = "UNSUPPORTED_MEDIA_TYPE"
     case invalid = "INVALID"
@@ -66,6 +67,7 @@ package enum ProblemCode: String, Sendable, CaseIterable {
         case .forbidden, .originNotAllowed, .csrfTokenMissing, .notAdmitted: 403
         case .notFound, .eventNotFound, .seatNotFound, .reservationNotFound, .unknownEvent: 404
         case .methodNotAllowed: 405
+        case .requestTimeout: 408
         case .userExists, .alreadySignedIn, .eventNotOpen, .queueDisabled, .seatUnavailable, .notHeld,
             .extensionLimit, .orphanSeat, .idempotencyKeyInFlight, .reservationExpired, .reservationState:
             409
@@ -83,6 +85,7 @@ package enum ProblemCode: String, Sendable, CaseIterable {
         case .malformedRequest: "The request cannot be read"
         case .notFound: "Not found"
         case .methodNotAllowed: "Method not allowed"
+        case .requestTimeout: "The request took too long to arrive"
         case .payloadTooLarge: "The request is too large"
         case .unsupportedMediaType: "Unsupported media type"
         case .invalid: "The request is not valid"

@@ -34,18 +34,22 @@ package final class Presence: Sendable {
     }
 
     package func enter(_ place: Place, of event: EventID, user: UserID) async throws(RedisError) {
-        _ = try await redis.eval([call("enter", user, RedisArgument(place.rawValue), RedisArgument(event.rawValue))])
+        try await run([at("enter", place, event, user)])
     }
 
     /// Forgets the place, unless the user has gone on to another event meanwhile.
     package func leave(_ place: Place, of event: EventID, user: UserID) async throws(RedisError) {
-        _ = try await redis.eval([call("leave", user, RedisArgument(place.rawValue), RedisArgument(event.rawValue))])
+        try await run([at("leave", place, event, user)])
     }
 
     /// Notes activity of many users in one pipeline; those without state stay without.
     package func touch(_ users: some Collection<UserID>) async throws(RedisError) {
         guard !users.isEmpty else { return }
-        _ = try await redis.eval(users.map { call("touch", $0) })
+        try await run(users.map { call("touch", $0) })
+    }
+
+    private func at(_ action: RedisArgument, _ place: Place, _ event: EventID, _ user: UserID) -> RedisScriptCall {
+        call(action, user, RedisArgument(place.rawValue), RedisArgument(event.rawValue))
     }
 
     private func call(_ action: RedisArgument, _ user: UserID, _ more: RedisArgument...) -> RedisScriptCall {
@@ -58,38 +62,58 @@ package final class Presence: Sendable {
 
     // MARK: An event's room
 
-    /// Puts a user into the event's room.
+    /// Puts a user into the event's room, and notes that they are there.
     /// - Returns: how many different users are in it, on all instances.
     package func arrive(_ user: UserID, in event: EventID) async throws(RedisError) -> Int {
-        try await inRoom("arrive", [user][...], event)
+        try await count([inRoom("arrive", [user], event), at("enter", .event, event, user)])
     }
 
+    /// The user has left the room for good.
     /// - Returns: how many different users remain. A user with another tab elsewhere counts again within ten seconds.
     package func depart(_ user: UserID, from event: EventID) async throws(RedisError) -> Int {
-        try await inRoom("depart", [user][...], event)
+        try await count([inRoom("depart", [user], event), at("leave", .event, event, user)])
+    }
+
+    /// The user's connection is gone; their state stays, for they may come back.
+    package func vanish(_ user: UserID, from event: EventID) async throws(RedisError) {
+        _ = try await count([inRoom("depart", [user], event)])
     }
 
     package func occupancy(of event: EventID) async throws(RedisError) -> Int {
-        try await inRoom("count", [], event)
+        try await count([inRoom("count", [], event)])
     }
 
     /// Says again that these users are here. Each instance does so for its own, every ten seconds.
     package func stillHere(_ users: [UserID], in event: EventID) async throws(RedisError) {
         for start in stride(from: 0, to: users.count, by: Self.batch) {
-            _ = try await inRoom("arrive", users[start..<min(start + Self.batch, users.count)], event)
+            let batch = users[start..<min(start + Self.batch, users.count)]
+            _ = try await count([inRoom("arrive", batch, event)])
         }
     }
 
     private func inRoom(
         _ action: RedisArgument,
-        _ users: ArraySlice<UserID>,
+        _ users: some Collection<UserID>,
         _ event: EventID
-    ) async throws(RedisError) -> Int {
-        let reply = try await redis.eval(
+    ) -> RedisScriptCall {
+        RedisScriptCall(
             Self.room,
             keys: [PresenceKeys.room(of: event)],
             arguments: [action, RedisArgument(Self.roomTTL.milliseconds)] + users.map { RedisArgument($0.rawValue) }
         )
-        return reply.int ?? 0
+    }
+
+    // MARK: One pipeline
+
+    /// - Returns: the first reply.
+    private func count(_ calls: [RedisScriptCall]) async throws(RedisError) -> Int {
+        try await run(calls).first?.int ?? 0
+    }
+
+    @discardableResult
+    private func run(_ calls: [RedisScriptCall]) async throws(RedisError) -> [RESPValue] {
+        let replies = try await redis.eval(calls)
+        for reply in replies { if let failure = reply.failure { throw failure } }
+        return replies
     }
 }

@@ -2,6 +2,7 @@ import Accounts
 import HTTPTypes
 import HoldfastCore
 import Hummingbird
+import Logging
 import Sessions
 
 /// `/api/auth/*`: register, sign in, renew, look, sign out.
@@ -26,6 +27,9 @@ struct AccountRoutes: Sendable {
 
     private func register(_ request: Request, _ context: GatewayContext) async throws -> Response {
         let body = try await request.json(RegisterRequest.self)
+        try refuseIfThrottled(await throttle.admit(user: nil, address: context.ipAddress))
+        // Counted before the hash, which is what an attacker could make us pay; and who only asks for names pays too.
+        try await throttle.recordWork(address: context.ipAddress)
         let outcome = try await accounts.register(
             userID: body.user_id,
             password: body.password,
@@ -39,14 +43,24 @@ struct AccountRoutes: Sendable {
             throw Problem(.tooManyRequests, "Too many people register right now.", retryAfterSeconds: seconds)
         case .registered(let account):
             let user = SessionUser(account)
-            try await throttle.recordRight(user: user.userID, address: context.ipAddress)
             var response = Response.json(UserPayload(user), status: .created)
-            if registrationSignsIn,
-                case .created(let signIn) = try await sessions.create(for: user, client: client(request, context))
-            {
+            if registrationSignsIn, let signIn = await firstSignIn(user, request, context) {
                 response.setSessionCookies(signIn)
             }
             return response
+        }
+    }
+
+    /// The account is made, and to say otherwise would be wrong: who cannot be signed in now does so by themselves.
+    private func firstSignIn(_ user: SessionUser, _ request: Request, _ context: GatewayContext) async -> SignIn? {
+        do {
+            guard case .created(let signIn) = try await sessions.create(for: user, client: client(request, context))
+            else { return nil }
+            try await throttle.rememberOwner(user: user.userID, address: context.ipAddress)
+            return signIn
+        } catch {
+            context.logger.warning("registered without signing in", metadata: ["error": "\(error)"])
+            return nil
         }
     }
 
@@ -78,7 +92,7 @@ struct AccountRoutes: Sendable {
 
     private func refuseIfThrottled(_ decision: ThrottleDecision) throws(Problem) {
         guard case .refused(let seconds) = decision else { return }
-        throw Problem(.tooManyRequests, "Too many wrong passwords. Please wait.", retryAfterSeconds: seconds)
+        throw Problem(.tooManyRequests, "Too many attempts. Please wait.", retryAfterSeconds: seconds)
     }
 
     private func refresh(_ request: Request, _ context: GatewayContext) async throws -> Response {

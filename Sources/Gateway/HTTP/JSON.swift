@@ -28,6 +28,8 @@ extension Response {
 extension Request {
     /// The largest body any JSON route takes: a selection of 500 seats with long names fits four times.
     static let maxBody = 256 * 1024
+    /// Enough for the largest body over the slowest line, and short enough for a drain.
+    static let bodyDeadline = Duration.seconds(15)
 
     /// Reads and decodes a JSON body.
     ///
@@ -35,18 +37,37 @@ extension Request {
     ///   JSON, 422 naming the field for JSON of another shape.
     func json<Body: Decodable>(_ type: Body.Type = Body.self) async throws -> Body {
         try Self.requireJSON(headers)
-        var request = self
-        let buffer = try await request.collectBody(upTo: Self.maxBody)
+        let buffer = try await wholeBody(upTo: Self.maxBody)
         return try Self.decode(type, from: buffer)
     }
 
     /// As ``json(_:)``, but an absent body decodes like `{}`.
     func jsonIfAny<Body: Decodable>(_ type: Body.Type = Body.self) async throws -> Body {
-        var request = self
-        let buffer = try await request.collectBody(upTo: Self.maxBody)
+        let buffer = try await wholeBody(upTo: Self.maxBody)
         guard buffer.readableBytes > 0 else { return try Self.decode(type, from: ByteBuffer(string: "{}")) }
         try Self.requireJSON(headers)
         return try Self.decode(type, from: buffer)
+    }
+
+    /// Reads the body, which somebody may send a byte a minute to hold our attention.
+    ///
+    /// - Throws: ``Problem`` 408 when it is not there within ``bodyDeadline``; the connection is then of no more use.
+    func wholeBody(upTo maxBytes: Int) async throws -> ByteBuffer {
+        try await withThrowingTaskGroup(of: ByteBuffer?.self) { group in
+            group.addTask {
+                var request = self
+                return try await request.collectBody(upTo: maxBytes)
+            }
+            group.addTask {
+                try await Task.sleep(for: Self.bodyDeadline)
+                return nil
+            }
+            defer { group.cancelAll() }
+            guard let body = try await group.next() ?? nil else {
+                throw Problem(.requestTimeout, "The body took too long to arrive.")
+            }
+            return body
+        }
     }
 
     private static func requireJSON(_ headers: HTTPFields) throws(Problem) {

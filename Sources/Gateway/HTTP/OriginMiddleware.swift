@@ -17,7 +17,7 @@ package struct OriginPolicy: Sendable {
 
     /// A page of ours names our own host; the scheme is the balancer's to decide.
     func isOwn(_ origin: String, host: String?) -> Bool {
-        guard let host else { return false }
+        guard let host, !host.isEmpty else { return false }
         return origin == "http://\(host)" || origin == "https://\(host)"
     }
 }

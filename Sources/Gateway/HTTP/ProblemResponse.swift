@@ -57,7 +57,7 @@ extension Problem {
             self = .storeAway
         default:
             logger.error("request failed", metadata: ["error.type": "\(type(of: error))", "error": "\(error)"])
-            self.init(.internalError, "The request failed on our side and was not carried out in part.")
+            self = .ourFault
         }
     }
 
@@ -67,13 +67,25 @@ extension Problem {
         retryAfterSeconds: 2
     )
 
+    /// Makes no promise that nothing happened: an action may fail after its first step.
+    private static let ourFault = Problem(
+        .internalError,
+        "The request failed on our side. Please look whether it was carried out before you try again."
+    )
+
     private init(postgres error: PostgresError, logger: Logger) {
-        if error.isRetryable || error.sqlState == nil {
+        let isOurs =
+            switch error.code {
+            case .server: !error.isRetryable
+            case .decoding, .configuration: true
+            default: false
+            }
+        if !isOurs {
             logger.warning("PostgreSQL failed a request", metadata: ["error": "\(error)"])
             self = .storeAway
         } else {
-            logger.error("PostgreSQL refused a statement", metadata: ["error": "\(error)"])
-            self.init(.internalError, "The request failed on our side and was not carried out in part.")
+            logger.error("a statement of ours is wrong", metadata: ["error": "\(error)"])
+            self = .ourFault
         }
     }
 
@@ -84,12 +96,12 @@ extension Problem {
         case 413: self.init(.payloadTooLarge, "The body is larger than this route takes.")
         case 415: self.init(.unsupportedMediaType, "Send application/json.")
         case 400..<500: self.init(.malformedRequest, "The request cannot be read.")
-        default: self.init(.internalError, "The request failed on our side and was not carried out in part.")
+        default: self = .ourFault
         }
     }
 }
 
-/// The outermost middleware: whatever a route throws leaves as problem+json.
+/// Whatever a route throws leaves as problem+json. Stands within the middlewares that only add headers.
 struct ProblemMiddleware: RouterMiddleware {
     func handle(
         _ request: Request,

@@ -113,8 +113,7 @@ struct OrderRoutes: Sendable {
         struct Payload: Encodable { let received = true }
         let name = HTTPField.Name("X-Holdfast-Signature")
         let signature = name.flatMap { request.headers[$0] }
-        var request = request
-        let body = try await request.collectBody(upTo: 64 * 1024)
+        let body = try await request.wholeBody(upTo: 64 * 1024)
         switch try await orders.applyWebhook(signature: signature, body: Array(body.readableBytesView)) {
         case .applied, .repeated: return .json(Payload())
         case .invalidSignature: throw Problem(.invalidSignature, "The signature does not fit the body.")

@@ -37,9 +37,11 @@ extension SocketGateway {
                 throw Problem(.notAdmitted, "Your turn has not come: join the queue and wait to be let in.")
             }
             try await enter(Whereabouts(place: .seats, event: event.id), socket)
-            try await presence.enter(.seats, of: event.id, user: user)
+            async let noted: Void = presence.enter(.seats, of: event.id, user: user)
             // Read after the subscription, so that no message falls between this answer and the first one.
-            return SelectionPayload(try await seating.selection(of: user, in: event))
+            let selection = try await seating.selection(of: user, in: event)
+            try await noted
+            return SelectionPayload(selection)
         }
         answer("leave-seat-selection", EventReference.self) { socket, payload in
             let user = socket.identity.user

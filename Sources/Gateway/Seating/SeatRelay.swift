@@ -14,20 +14,17 @@ import Synchronization
 /// The scripts publish the bytes of the wire; they are framed once and shared by every socket. The instance subscribes
 /// to an event while somebody here is in its room or its seat room.
 final class SeatRelay: Sendable {
-    private struct Watched {
-        var sequence = SeatSequence()
-        var members = 0
-        var subscription: Task<Void, any Error>?
-    }
-
     private let subscriber: RedisSubscriber
+    private let subscriptions = SharedSubscriptions()
     private let seating: Seating
     private let events: Events
     private let namespace: Namespace
     private let sockets: LocalSockets
     private let onMoved: @Sendable (EventID) -> Void
     private let logger: Logger
-    private let watched = Mutex<[EventID: Watched]>([:])
+    /// One for each event subscribed to. Messages are passed on while it is locked, so that they leave in the order of
+    /// their numbers whichever thread found them; passing one on only puts it into the outboxes of sockets.
+    private let sequences = Mutex<[EventID: SeatSequence]>([:])
 
     init(
         subscriber: RedisSubscriber,
@@ -52,43 +49,18 @@ final class SeatRelay: Sendable {
 
     /// One more socket here watches the event. Returns once messages flow.
     func retain(_ event: EventID) async throws {
-        // The task is awaited right here, by this caller and by those who come while it subscribes.
-        let subscription = watched.withLock { watched in
-            var entry = watched[event] ?? Watched()
-            entry.members += 1
-            let task = entry.subscription ?? Task { try await self.subscribe(to: event) }
-            entry.subscription = task
-            watched[event] = entry
-            return task
-        }
-        do {
-            try await subscription.value
-        } catch {
-            watched.withLock { $0[event]?.subscription = nil }
-            await release(event)
-            throw error
+        try await subscriptions.retain(event) {
+            self.sequences.withLock { $0[event] = SeatSequence() }
+            try await self.subscriber.subscribe(Seating.channel(event)) { [weak self] bytes in
+                self?.receive(bytes, event)
+            }
+        } unsubscribe: {
+            await self.subscriber.unsubscribe(Seating.channel(event))
+            self.sequences.withLock { $0[event] = nil }
         }
     }
 
-    func release(_ event: EventID) async {
-        let isLast = watched.withLock { watched in
-            guard var entry = watched[event] else { return false }
-            entry.members -= 1
-            watched[event] = entry.members > 0 ? entry : nil
-            return entry.members <= 0
-        }
-        guard isLast else { return }
-        await subscriber.unsubscribe(Seating.channel(event))
-        // Somebody may have come in while the unsubscription was under way.
-        let cameBack = watched.withLock { $0[event] != nil }
-        if cameBack { try? await subscribe(to: event) }
-    }
-
-    private func subscribe(to event: EventID) async throws {
-        try await subscriber.subscribe(Seating.channel(event)) { [weak self] bytes in
-            self?.receive(bytes, event)
-        }
-    }
+    func release(_ event: EventID) { subscriptions.release(event) }
 
     // MARK: Messages
 
@@ -96,16 +68,32 @@ final class SeatRelay: Sendable {
         switch SeatMessage(bytes) {
         case .change(let kind, let seq, let payload):
             let message = SeatSequence.Message(kind: kind, seq: seq, payload: payload)
-            perform(watched.withLock { $0[event]?.sequence.receive(message) ?? .none }, event)
+            step(event) { [$0.receive(message)] }
         case .holdExpired(let user, let seats, let expiresAt):
             notify(user, "hold-expired", event, seats, expiresAt)
         case .holdExpiring(let user, let seats, let expiresAt):
             notify(user, "hold-expiring", event, seats, expiresAt)
         case .reset(let seq):
-            watched.withLock { $0[event]?.sequence.restart(at: seq) }
-            namespace.to(room(event)).local.emit("seats-reset", SeatsResetPayload(eventId: event, seq: seq))
+            restart(event, at: seq)
         case nil:
             logger.debug("unknown seat message", metadata: ["event.id": "\(event)"])
+        }
+    }
+
+    private func step(_ event: EventID, _ body: (inout SeatSequence) -> [SeatSequence.Action]) {
+        sequences.withLock { sequences in
+            guard var sequence = sequences[event] else { return }
+            let actions = body(&sequence)
+            sequences[event] = sequence
+            for action in actions { perform(action, event) }
+        }
+    }
+
+    private func restart(_ event: EventID, at seq: Int64) {
+        step(event) { sequence in
+            sequence.restart(at: seq)
+            namespace.to(room(event)).local.emit("seats-reset", SeatsResetPayload(eventId: event, seq: seq))
+            return []
         }
     }
 
@@ -124,36 +112,38 @@ final class SeatRelay: Sendable {
         }
     }
 
+    /// Tries until it has the answer or nobody here needs it any more: without it no message would go out.
     private func readLog(of id: EventID, after seq: Int64) async {
-        do {
-            guard let event = try await events.event(id) else { return }
-            switch try await seating.changes(in: event, since: seq) {
-            case .changes(_, let changes):
-                let messages = try changes.map { change in
-                    let payload = SeatChangePayload(eventId: id, seatIds: change.seatIDs, seq: change.seq)
-                    return SeatSequence.Message(
-                        kind: change.kind,
-                        seq: change.seq,
-                        payload: try RawJSON(encoding: payload).bytes
-                    )
-                }
-                for action in watched.withLock({ $0[id]?.sequence.read(messages) ?? [] }) { perform(action, id) }
-            case .reset:
-                let now = try await seating.snapshot(of: event).seq
-                watched.withLock { $0[id]?.sequence.restart(at: now) }
-                namespace.to(room(id)).local.emit("seats-reset", SeatsResetPayload(eventId: id, seq: now))
+        while sequences.withLock({ $0[id]?.isReading == true }) {
+            do {
+                return try await readLogOnce(of: id, after: seq)
+            } catch {
+                logger.warning("seat log unread", metadata: ["event.id": "\(id)", "error": "\(error)"])
+                try? await Task.sleep(for: .seconds(1))
             }
-        } catch {
-            watched.withLock { $0[id]?.sequence.readFailed() }
-            logger.warning("seat log unread", metadata: ["event.id": "\(id)", "error": "\(error)"])
+        }
+    }
+
+    private func readLogOnce(of id: EventID, after seq: Int64) async throws {
+        let event = try await events.existing(id)
+        switch try await seating.changes(in: event, since: seq) {
+        case .changes(_, let changes):
+            let messages = try changes.map { change in
+                let payload = SeatChangePayload(eventId: id, seatIds: change.seatIDs, seq: change.seq)
+                return SeatSequence.Message(
+                    kind: change.kind,
+                    seq: change.seq,
+                    payload: try RawJSON(encoding: payload).bytes
+                )
+            }
+            step(id) { $0.read(messages) }
+        case .reset:
+            restart(id, at: try await seating.snapshot(of: event).seq)
         }
     }
 
     private func resubscribed() {
-        let actions = watched.withLock { watched in
-            watched.keys.map { ($0, watched[$0]?.sequence.resubscribed() ?? .none) }
-        }
-        for (event, action) in actions { perform(action, event) }
+        for event in sequences.withLock({ Array($0.keys) }) { step(event) { [$0.resubscribed()] } }
     }
 
     private func notify(_ user: UserID, _ name: String, _ event: EventID, _ seats: [SeatID], _ expiresAt: ServerTime) {

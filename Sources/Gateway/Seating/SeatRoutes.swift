@@ -2,6 +2,7 @@ import Events
 import HTTPTypes
 import HoldfastCore
 import Hummingbird
+import Logging
 import Presence
 import Seating
 import Sessions
@@ -57,9 +58,18 @@ struct SeatRoutes: Sendable {
         let event = try await events.existing(body.eventId)
         let outcome = try await seating.lock(body.seatIds, by: signedIn.userID, in: event)
         let selection = try outcome.selectionOrProblem()
-        // A socket that connects later finds these seats again.
-        try await presence.enter(.seats, of: event.id, user: signedIn.userID)
+        await noteSeats(of: signedIn.userID, in: event, context)
         return .json(SelectionPayload(selection, asked: body.seatIds))
+    }
+
+    /// A socket that connects later finds the seats again.
+    private func noteSeats(of user: UserID, in event: Event, _ context: GatewayContext) async {
+        do {
+            try await presence.enter(.seats, of: event.id, user: user)
+        } catch {
+            // The seats are held and must not be answered by 503; the person's next step finds them by itself.
+            context.logger.debug("seats not noted", metadata: ["error": "\(error)"])
+        }
     }
 
     private func release(_ request: Request, _ context: GatewayContext) async throws -> Response {
@@ -96,7 +106,9 @@ struct SeatRoutes: Sendable {
             by: signedIn.userID,
             in: event
         )
-        return .json(SelectionPayload(try outcome.selectionOrProblem()))
+        let selection = try outcome.selectionOrProblem()
+        await noteSeats(of: signedIn.userID, in: event, context)
+        return .json(SelectionPayload(selection))
     }
 }
 

@@ -6,7 +6,7 @@ import Seating
 /// Messages carry a `seq` that rises by one. A higher one than the next means that Redis' Pub/Sub dropped some: what
 /// came is kept aside while the missing ones are read from the event's log. Pure: no I/O, no clock.
 ///
-/// - Bounds: at most ``maxPending`` messages are kept aside; past it they are dropped and read from the log instead.
+/// - Bounds: at most ``maxPending`` messages are kept aside; past it they are dropped and read from the log afterwards.
 struct SeatSequence {
     struct Message: Equatable, Sendable {
         let kind: SeatChange.Kind
@@ -24,11 +24,13 @@ struct SeatSequence {
 
     private(set) var last: Int64?
     private var pending: [Message] = []
-    private var isReading = false
+    /// The log was asked for, and has not answered.
+    private(set) var isReading = false
+    private var hasDropped = false
 
     mutating func receive(_ message: Message) -> Action {
         if isReading {
-            if pending.count < Self.maxPending { pending.append(message) }
+            if pending.count < Self.maxPending { pending.append(message) } else { hasDropped = true }
             return .none
         }
         guard let last else {
@@ -67,19 +69,19 @@ struct SeatSequence {
             let action = receive(message)
             if action != .none { actions.append(action) }
         }
+        if hasDropped {
+            hasDropped = false
+            let action = resubscribed()
+            if action != .none { actions.append(action) }
+        }
         return actions
     }
 
     /// The log no longer reaches back: clients see the gap and ask for a snapshot themselves.
     mutating func restart(at seq: Int64) {
         isReading = false
+        hasDropped = false
         pending = []
         last = seq
-    }
-
-    /// The log could not be read; the next message finds the same gap and tries again.
-    mutating func readFailed() {
-        isReading = false
-        pending = []
     }
 }

@@ -9,8 +9,8 @@ import Synchronization
 
 /// Ends this instance's sockets when the sign-in session behind them ends, within a second whatever ended it.
 ///
-/// Pub/Sub says at once that a session was ended, but may lose the message; and nobody says that one ran out. So each
-/// second the guard asks Redis about the sessions that should have run out by now, and every five seconds about all.
+/// Pub/Sub says at once that a session was ended, but may lose the message; and nobody says that one ran out. So twice
+/// a second the guard asks Redis about the sessions that should have run out by now, and every five seconds about all.
 final class SessionGuard: Service {
     private struct Check {
         var sessionExpiresAt: ServerTime
@@ -27,7 +27,7 @@ final class SessionGuard: Service {
     /// Sockets that did something since the last look, by id; as many as there are sockets.
     private let active = Mutex<Set<String>>([])
 
-    private static let period = Duration.seconds(1)
+    private static let period = Duration.milliseconds(500)
     private static let fullCheck = Duration.seconds(5)
 
     init(
@@ -59,6 +59,11 @@ final class SessionGuard: Service {
     /// Messages may have been missed: look at every session at the next turn.
     func checkAllSoon() {
         checks.withLock { $0 = [:] }
+    }
+
+    /// The socket speaks for another session from now on, which may have ended while it was looked at.
+    func checkSoon(_ socket: Socket) {
+        checks.withLock { $0[socket.id] = nil }
     }
 
     func run() async {

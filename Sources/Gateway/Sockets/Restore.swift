@@ -20,6 +20,8 @@ extension SocketGateway {
         var seatEventId: EventID?
         var selectedSeats: [SeatID] = []
         let lastActivity: ServerTime
+        /// Nothing of the state is left: the queue was cleared, say, and no seat is held.
+        var isEmpty: Bool { eventId == nil && queueEventId == nil && seatEventId == nil }
         var queue: StandingPayload?
         var holds: Holds?
         var seq: Int64?
@@ -44,7 +46,7 @@ extension SocketGateway {
                 try await restoreSeats(event, inRoom: state.seatEventID == event.id, user, socket, &restored)
             }
             sessionGuard.noteActivity(socket)
-            socket.emit("session-restored", restored)
+            if !restored.isEmpty { socket.emit("session-restored", restored) }
         } catch {
             // Nothing is lost: state, place and holds live in the stores, and the client asks for them as usual.
             logger.warning("restore failed", metadata: ["error": "\(error)"])

@@ -18,7 +18,6 @@ extension SocketGateway {
             let event = try await events.existing(payload.eventId)
             try await enter(Whereabouts(place: .event, event: event.id), socket)
             let count = try await presence.arrive(user, in: event.id)
-            try await presence.enter(.event, of: event.id, user: user)
             rooms.mark(event.id)
             return Joined(eventId: event.id, userCount: count)
         }
@@ -30,7 +29,6 @@ extension SocketGateway {
             guard !sockets.has(user, in: whereabouts) else {
                 return Joined(eventId: event.id, userCount: try await presence.occupancy(of: event.id))
             }
-            try await presence.leave(.event, of: event.id, user: user)
             let count = try await presence.depart(user, from: event.id)
             rooms.mark(event.id)
             return Joined(eventId: event.id, userCount: count)

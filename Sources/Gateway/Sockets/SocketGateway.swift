@@ -78,12 +78,12 @@ struct SocketGateway: Sendable {
     func leave(_ whereabouts: Whereabouts, _ socket: Socket) async {
         guard sockets.leave(whereabouts, socket) else { return }
         await socket.leave(whereabouts.room)
-        await left(whereabouts, socket.identity.user)
+        left(whereabouts, socket.identity.user)
     }
 
-    private func left(_ whereabouts: Whereabouts, _ user: UserID) async {
+    private func left(_ whereabouts: Whereabouts, _ user: UserID) {
         switch whereabouts.place {
-        case .event, .seats: await relay.release(whereabouts.event)
+        case .event, .seats: relay.release(whereabouts.event)
         case .queue: feed.unwatch(user, in: whereabouts.event)
         }
     }
@@ -91,10 +91,10 @@ struct SocketGateway: Sendable {
     private func disconnected(_ socket: Socket) async {
         let user = socket.identity.user
         let farewell = sockets.remove(socket)
-        for whereabouts in farewell.all { await left(whereabouts, user) }
+        for whereabouts in farewell.all { left(whereabouts, user) }
         for whereabouts in farewell.last where whereabouts.place == .event {
             do {
-                _ = try await presence.depart(user, from: whereabouts.event)
+                try await presence.vanish(user, from: whereabouts.event)
             } catch {
                 // The room forgets them by itself; see Presence.roomTTL.
                 logger.debug("departure not noted", metadata: ["error": "\(error)"])
@@ -136,6 +136,7 @@ struct SocketGateway: Sendable {
         switch try await sessions.authenticate(payload.token) {
         case .valid(let signedIn) where signedIn.userID == socket.identity.user:
             socket.data = SocketIdentity(signedIn)
+            sessionGuard.checkSoon(socket)
             return OkPayload()
         case .valid:
             throw Problem(.forbidden, "The token belongs to another user.")

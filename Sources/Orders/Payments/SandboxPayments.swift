@@ -11,13 +11,16 @@ package struct SandboxPayments: PaymentProvider {
         case never = "sandbox-never"
     }
 
+    private let isOffered: Bool
     private let slowness: Duration
 
-    package init(slowness: Duration = .seconds(3)) {
+    /// - Parameter isOffered: with false no new attempt is accepted, whatever its method.
+    package init(isOffered: Bool = true, slowness: Duration = .seconds(3)) {
+        self.isOffered = isOffered
         self.slowness = slowness
     }
 
-    package func accepts(method: String) -> Bool { Method(rawValue: method) != nil }
+    package func accepts(method: String) -> Bool { isOffered && Method(rawValue: method) != nil }
 
     package func charge(_ attempt: PaymentAttempt) async throws -> PaymentResult {
         if Method(rawValue: attempt.method) == .slow {

@@ -50,22 +50,11 @@ final class CancelRequest: @unchecked Sendable {
 
     private func start() -> Bool {
         let context = unsafe Unmanaged.passRetained(self)
-        var attributes = pthread_attr_t()
-        unsafe pthread_attr_init(&attributes)
-        unsafe pthread_attr_setdetachstate(&attributes, Int32(PTHREAD_CREATE_DETACHED))
-        unsafe pthread_attr_setstacksize(&attributes, 1 << 18)
-        var thread = pthread_t()
-        let status = unsafe pthread_create(
-            &thread,
-            &attributes,
-            { context in
-                guard let context = unsafe context else { return nil }
-                unsafe Unmanaged<CancelRequest>.fromOpaque(context).takeRetainedValue().perform()
-                return nil
-            },
-            context.toOpaque()
-        )
-        unsafe pthread_attr_destroy(&attributes)
+        let status = unsafe startDetachedThread(stackBytes: 1 << 18, context: context.toOpaque()) { context in
+            guard let context = unsafe context else { return nil }
+            unsafe Unmanaged<CancelRequest>.fromOpaque(context).takeRetainedValue().perform()
+            return nil
+        }
         if status != 0 { unsafe context.release() }
         return status == 0
     }

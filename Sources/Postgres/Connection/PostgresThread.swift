@@ -24,25 +24,14 @@ final class PostgresThread: SerialExecutor {
     init() throws(PostgresError) {
         // The thread owns one reference to the executor and gives it back when it ends.
         let context = unsafe Unmanaged.passRetained(self)
-        var attributes = pthread_attr_t()
-        unsafe pthread_attr_init(&attributes)
-        unsafe pthread_attr_setdetachstate(&attributes, Int32(PTHREAD_CREATE_DETACHED))
         // libpq with TLS and Kerberos stays far below 1 MiB; the default would reserve 8.
-        unsafe pthread_attr_setstacksize(&attributes, 1 << 20)
-        var thread = pthread_t()
-        let status = unsafe pthread_create(
-            &thread,
-            &attributes,
-            { context in
-                guard let context = unsafe context else { return nil }
-                let executor = unsafe Unmanaged<PostgresThread>.fromOpaque(context)
-                unsafe executor.takeUnretainedValue().loop()
-                unsafe executor.release()
-                return nil
-            },
-            context.toOpaque()
-        )
-        unsafe pthread_attr_destroy(&attributes)
+        let status = unsafe startDetachedThread(stackBytes: 1 << 20, context: context.toOpaque()) { context in
+            guard let context = unsafe context else { return nil }
+            let executor = unsafe Unmanaged<PostgresThread>.fromOpaque(context)
+            unsafe executor.takeUnretainedValue().loop()
+            unsafe executor.release()
+            return nil
+        }
         guard status == 0 else {
             unsafe context.release()
             throw PostgresError(.connection, "connect: no thread for a connection (error \(status))", isRetryable: true)

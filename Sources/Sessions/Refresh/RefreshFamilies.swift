@@ -174,11 +174,14 @@ struct RefreshFamilies: Sendable {
     }
 
     /// Removes families whose last token has ended; at most 1,000, so that it stays a short statement.
+    static let cleaningBatch = 1_000
+
     func removeExpired() async throws(PostgresError) -> Int {
         try await postgres.query(
             """
             DELETE FROM refresh_families WHERE family_id IN (
-                SELECT family_id FROM refresh_families WHERE expires_at < now() ORDER BY expires_at LIMIT 1000
+                SELECT family_id FROM refresh_families WHERE expires_at < now()
+                ORDER BY expires_at LIMIT \(Int64(Self.cleaningBatch))::bigint FOR UPDATE SKIP LOCKED
             )
             """
         ).affectedRows

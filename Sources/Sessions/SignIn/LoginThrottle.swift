@@ -66,7 +66,17 @@ package struct LoginThrottle: Sendable {
         return .allowed
     }
 
-    /// Counts a right password or a registration, and remembers the address as one of the owner's.
+    /// Counts a registration, whether or not it will be one.
+    package func recordWork(address: String) async throws(RedisError) {
+        _ = try await run([work(Self.rightWork, Self.hash(address))])
+    }
+
+    /// Remembers the address as one of the owner's.
+    package func rememberOwner(user: UserID, address: String) async throws(RedisError) {
+        _ = try await run([wrong("right", user, Self.hash(address))])
+    }
+
+    /// Counts a right password, and remembers the address as one of the owner's.
     package func recordRight(user: UserID, address: String) async throws(RedisError) {
         let hash = Self.hash(address)
         _ = try await run([work(Self.rightWork, hash), wrong("right", user, hash)])

@@ -1,0 +1,36 @@
+import NIOCore
+import Testing
+
+@testable import Gateway
+
+@Suite struct AddressLimitTests {
+    private let one: SocketAddress
+    private let other: SocketAddress
+
+    init() throws {
+        one = try SocketAddress(ipAddress: "192.0.2.1", port: 1)
+        other = try SocketAddress(ipAddress: "192.0.2.2", port: 1)
+    }
+
+    @Test("An address is full at its limit, whatever the port, and others are not")
+    func limit() throws {
+        let limit = AddressLimit(most: 2)
+        limit.connected(one)
+        #expect(!limit.isFull(one))
+        limit.connected(try SocketAddress(ipAddress: "192.0.2.1", port: 2))
+        #expect(limit.isFull(one))
+        #expect(!limit.isFull(other))
+        limit.disconnected(one)
+        #expect(!limit.isFull(one))
+    }
+
+    @Test("Leaving more often than coming does no harm, and a peer without an address is let in")
+    func odd() {
+        let limit = AddressLimit(most: 1)
+        limit.disconnected(one)
+        limit.connected(one)
+        #expect(limit.isFull(one))
+        limit.connected(nil)
+        #expect(!limit.isFull(nil))
+    }
+}
