@@ -63,6 +63,29 @@ extension OrdersPostgresTests {
         }
     }
 
+    @Test("A rebuild ends the old life before it reads PostgreSQL, so that nothing is told to a life that is lost")
+    func rebuildOrder() async throws {
+        try await withShop { shop in
+            _ = try await shop.reserved([seat(1)], by: try await shop.user("ann"))
+            let meta = RedisArgument(SeatingKeys(event: shop.event.id).meta)
+            // The reading has to wait for this transaction.
+            let (running, isOver) = try await shop.postgres.withTransaction { transaction in
+                _ = try await transaction.query("LOCK TABLE seat_claims IN ACCESS EXCLUSIVE MODE")
+                // Awaited below.
+                let running = Task { try await shop.seating.rebuild(shop.event.id) }
+                var isOver = false
+                let deadline = ContinuousClock.now + .seconds(5)
+                while !isOver, ContinuousClock.now < deadline {
+                    isOver = try await shop.redis.send(RedisCommand("HEXISTS", meta, "epoch")).int == 0
+                }
+                return (running, isOver)
+            }
+            try await running.value
+            #expect(isOver)
+            try await expectSameSeats(shop)
+        }
+    }
+
     @Test("Sales, cancellations, lost states and rebuilds at once leave Redis and PostgreSQL with the same seats sold")
     func storm() async throws {
         try await withShop(maxSeats: 20) { shop in
