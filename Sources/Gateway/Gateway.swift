@@ -51,12 +51,14 @@ package struct Slices: Sendable {
             try await accounts.user(id).map { SessionUser($0) }
         }
         events = Events(postgres: postgres)
-        waitingRoom = WaitingRoom(redis: redis, postgres: postgres, events: events, logger: logger)
+        let waitingRoom = WaitingRoom(redis: redis, postgres: postgres, events: events, logger: logger)
+        self.waitingRoom = waitingRoom
         seating = Seating(
             redis: redis,
             postgres: postgres,
             events: events,
             passesKey: WaitingRoom.passesKey,
+            restorePasses: { try await waitingRoom.restoreIfLost($0) },
             logger: logger
         )
         orders = Orders(

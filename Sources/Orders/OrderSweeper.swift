@@ -37,8 +37,8 @@ package struct OrderSweeper: Service {
         while !Task.isCancelled {
             let start = clock.now
             // Each on its own: Redis being away must not keep reservations from ending.
-            await attempt("expire") { while try await orders.expireDue() >= 200 {} }
-            await attempt("outbox") { while try await orders.drainOutbox() >= Outbox.batch {} }
+            await attempt("expire") { while try await orders.expireDue() >= 200, !Task.isCancelled {} }
+            await attempt("outbox") { while try await orders.drainOutbox() >= Outbox.batch, !Task.isCancelled {} }
             if round.isMultiple(of: 4) { await attempt("payments") { _ = try await orders.followUpPayments() } }
             if round.isMultiple(of: 4 * 600) { await attempt("prune") { try await orders.prune() } }
             round += 1

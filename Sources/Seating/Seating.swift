@@ -15,20 +15,35 @@ package final class Seating: Sendable {
     /// More seats than this in one request are refused before any work. Nobody may hold more than 100 anyway.
     package static let maxSeatsPerRequest = 500
 
+    /// Restores the waiting room of an event if Redis lost it; true when it was lost.
+    package typealias RestorePasses = @Sendable (EventID) async throws -> Bool
+
     let state: SeatState
     let events: Events
+    private let restorePasses: RestorePasses
     private let snapshots: SnapshotCache
 
     /// - Parameter passesKey: the sorted set of an event's entry passes, user → expiry in milliseconds; it shares the
     ///   event's hash tag.
+    /// - Parameter restorePasses: asked before somebody is refused for want of a pass, so that a Redis that lost the
+    ///   passes turns nobody away who has one.
     package convenience init(
         redis: RedisClient,
         postgres: PostgresClient,
         events: Events,
         passesKey: @escaping @Sendable (EventID) -> String,
+        restorePasses: @escaping RestorePasses = { _ in false },
         logger: Logger
     ) {
-        self.init(redis: redis, postgres: postgres, events: events, passesKey: passesKey, logger: logger) { 0 }
+        self.init(
+            redis: redis,
+            postgres: postgres,
+            events: events,
+            passesKey: passesKey,
+            restorePasses: restorePasses,
+            logger: logger,
+            nowMs: { 0 }
+        )
     }
 
     /// - Parameter nowMs: the scripts' time, 0 for the Redis server's clock; only tests pass another.
@@ -37,10 +52,12 @@ package final class Seating: Sendable {
         postgres: PostgresClient,
         events: Events,
         passesKey: @escaping @Sendable (EventID) -> String,
+        restorePasses: @escaping RestorePasses = { _ in false },
         logger: Logger,
         nowMs: @escaping @Sendable () -> Int64
     ) {
         self.events = events
+        self.restorePasses = restorePasses
         state = SeatState(redis: redis, postgres: postgres, passesKey: passesKey, logger: logger, nowMs: nowMs)
         snapshots = SnapshotCache()
     }
@@ -71,7 +88,7 @@ package final class Seating: Sendable {
         let unknown = seats.filter { layout.ordinal(of: $0) == nil }
         guard unknown.isEmpty else { return .unknownSeats(unknown) }
         let arguments = rules(user, event) + [mode] + seats.map { RedisArgument($0.rawValue) }
-        return try outcome(of: try await state.run(SeatScript.select, event.id, arguments), in: event)
+        return try outcome(of: try await grant(SeatScript.select, event.id, arguments), in: event)
     }
 
     /// Gives back some of a person's seats, or all with nil. Seats they do not hold are passed over. Always allowed.
@@ -131,7 +148,7 @@ package final class Seating: Sendable {
             let arguments =
                 rules(user, event) + [RedisArgument(quantity)]
                 + groups.joined().map { RedisArgument($0.rawValue) }
-            let reply = try await state.run(SeatScript.takeBest, event.id, arguments)
+            let reply = try await grant(SeatScript.takeBest, event.id, arguments)
             if reply.status != .unavailable { return try outcome(of: reply, in: event) }
             snapshots.forget(event.id)
         }
@@ -201,6 +218,17 @@ package final class Seating: Sendable {
             event.status == .open ? "1" : "0",
             event.queue.enabled ? "1" : "0",
         ]
+    }
+
+    /// Runs a script that needs a pass.
+    private func grant(
+        _ script: RedisScript,
+        _ event: EventID,
+        _ arguments: [RedisArgument]
+    ) async throws -> SeatReply {
+        let reply = try await state.run(script, event, arguments)
+        guard reply.status == .notAdmitted, try await restorePasses(event) else { return reply }
+        return try await state.run(script, event, arguments)
     }
 
     private func outcome(of reply: SeatReply, in event: Event) throws -> SelectionOutcome {

@@ -42,8 +42,9 @@ struct QueueScripts: Sendable {
     static let perTick = 1_000
     /// Places looked at by one tick in search of someone who is there.
     static let scannedPerTick = 2_000
-    /// Longer than a rebuild may take; then another instance tries.
-    static let claimMs: Int64 = 15_000
+    /// Longer than one step of a rebuild takes, the reading of PostgreSQL being the longest; an owner silent for so long
+    /// is dead, and another instance tries.
+    static let claimMs: Int64 = 5_000
 
     let redis: RedisClient
     var clock: @Sendable () -> Int64 = { 0 }
@@ -145,7 +146,7 @@ struct QueueScripts: Sendable {
         }
     }
 
-    /// - Returns: false when a later epoch took over.
+    /// - Returns: false when another load took over, or has finished.
     func load(
         _ step: String,
         epoch: Int64,
@@ -155,7 +156,7 @@ struct QueueScripts: Sendable {
         let reply = try await redis.eval(
             Self.load,
             keys: WaitingRoomKeys.all(event),
-            arguments: [RedisArgument(step), RedisArgument(epoch)] + arguments
+            arguments: [RedisArgument(step), RedisArgument(epoch), RedisArgument(clock())] + arguments
         )
         return try Self.words(reply, "QueueLoad")[0].string == "ok"
     }

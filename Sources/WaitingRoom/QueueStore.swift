@@ -9,6 +9,8 @@ struct QueueStore: Sendable {
         var epoch: Int64
         /// The event has opened while people wait for the draw: nobody may be put behind them before it.
         var needsDraw: Bool
+        /// The event is over: nobody is given a place any more.
+        var isClosed = false
         /// nil for a place in the lobby. Users that do not exist are missing.
         var qseqs: [UserID: Int64?]
     }
@@ -65,6 +67,7 @@ struct QueueStore: Sendable {
                 head = try await Self.lock(event, transaction)
             }
             guard let head else { throw Problem(.eventNotFound, "There is no such event.") }
+            if head.isClosed { return Places(epoch: head.epoch, needsDraw: false, isClosed: true, qseqs: [:]) }
             if head.needsDraw { return Places(epoch: head.epoch, needsDraw: true, qseqs: [:]) }
             let added = try await transaction.query(
                 """
@@ -111,6 +114,7 @@ struct QueueStore: Sendable {
         var nextQseq: Int64
         var isLobby: Bool
         var needsDraw: Bool
+        var isClosed: Bool
     }
 
     private static func lock(_ event: EventID, _ transaction: PostgresTransaction) async throws -> Head? {
@@ -118,14 +122,20 @@ struct QueueStore: Sendable {
             """
             SELECT q.epoch, q.next_qseq,
                    e.queue_mode = 'lobby' AND e.status = 'scheduled' AND q.drawn_at IS NULL,
-                   \(unescaped: needsDraw)
+                   \(unescaped: needsDraw), e.status = 'closed'
             FROM queues q JOIN events e ON e.id = q.event_id
             WHERE q.event_id = \(event.rawValue)::uuid FOR UPDATE OF q
             """
         )
         return try rows.first.map { row in
-            let (epoch, nextQseq, isLobby, needsDraw) = try row.decode((Int64, Int64, Bool, Bool).self)
-            return Head(epoch: epoch, nextQseq: nextQseq, isLobby: isLobby, needsDraw: needsDraw)
+            let (epoch, nextQseq, isLobby, needsDraw, isClosed) = try row.decode((Int64, Int64, Bool, Bool, Bool).self)
+            return Head(
+                epoch: epoch,
+                nextQseq: nextQseq,
+                isLobby: isLobby,
+                needsDraw: needsDraw,
+                isClosed: isClosed
+            )
         }
     }
 

@@ -90,6 +90,14 @@ package final class WaitingRoom: Sendable {
         _ = try await standings(of: users, in: event)
     }
 
+    /// Restores the queue and its passes if this Redis has lost them.
+    ///
+    /// - Returns: whether it had; false also if nobody ever queued for the event.
+    package func restoreIfLost(_ event: EventID) async throws -> Bool {
+        guard case .rebuild = try await scripts.stand([], in: event) else { return false }
+        return try await rebuild.run(event, needing: 0)
+    }
+
     // MARK: Administration
 
     /// Empties the line; passes stay good until they end.
@@ -162,6 +170,8 @@ package final class WaitingRoom: Sendable {
     ) async throws -> [UserID: QueueStanding] {
         for _ in 0..<attempts {
             let places = try await store.join(users, in: event.id)
+            // Closed since this instance last looked.
+            if places.isClosed { return Dictionary(uniqueKeysWithValues: users.map { ($0, .closed) }) }
             if places.needsDraw {
                 _ = try await rebuild.run(event.id, needing: places.epoch + 1)
                 continue

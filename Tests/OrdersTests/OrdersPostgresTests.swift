@@ -56,7 +56,7 @@ struct OrdersPostgresTests {
         }
     }
 
-    private func withShop(
+    func withShop(
         holdSeconds: Int = 300,
         maxSeats: Int = 4,
         secret: String? = "secret",
@@ -106,7 +106,7 @@ struct OrdersPostgresTests {
         }
     }
 
-    private func seat(_ number: Int) -> SeatID { SeatID(section: "VIP", row: 1, number: number) }
+    func seat(_ number: Int) -> SeatID { SeatID(section: "VIP", row: 1, number: number) }
 
     // MARK: Reserve
 

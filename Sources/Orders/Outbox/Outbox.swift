@@ -7,7 +7,8 @@ import Seating
 ///
 /// A row is written in the transaction that changes the reservation and deleted when Redis has answered. The one who
 /// committed tells Redis at once; a row that remains, because that one died or Redis was away, is drained by the
-/// ``OrderSweeper``. Rows may be carried out twice, late or out of order: the scripts remember claims given back.
+/// ``OrderSweeper``. Rows may be carried out twice, late or out of order: the scripts remember claims given back and
+/// which claim of a seat is the latest, for rows of one seat are numbered in the order of their transactions.
 enum Outbox {
     enum Action: String {
         case reserve, free
@@ -33,20 +34,23 @@ enum Outbox {
         let seats: [SeatID]
         /// Whether the claim still stands. One given back meanwhile is not announced any more.
         let isLive: Bool
+        /// The life of the seat state when that was true.
+        let epoch: Int64
     }
 
     static let columns = """
         SELECT o.id, o.event_id::text, r.user_id, o.reservation_id::text, o.claim_number, o.action,
             array_agg(c.seat_id ORDER BY c.seat_id),
-            bool_and(c.live AND c.claim_number = o.claim_number)
+            bool_and(c.live AND c.claim_number = o.claim_number),
+            coalesce((SELECT epoch FROM seat_epochs WHERE seat_epochs.event_id = o.event_id), 0)
         FROM outbox o
         JOIN reservations r ON r.id = o.reservation_id
         JOIN seat_claims c ON c.reservation_id = o.reservation_id
         """
 
     static func decode(_ row: PostgresRow) throws -> Row {
-        let (id, event, user, reservation, number, action, seats, isLive) =
-            try row.decode((Int64, String, String, String, Int, String, [String], Bool).self)
+        let (id, event, user, reservation, number, action, seats, isLive, epoch) =
+            try row.decode((Int64, String, String, String, Int, String, [String], Bool, Int64).self)
         guard let event = EventID(event), let user = UserID(user), let reservation = ReservationID(reservation),
             let action = Action(rawValue: action)
         else { throw PostgresError(.decoding, "outbox: a row that no release of ours wrote") }
@@ -57,7 +61,8 @@ enum Outbox {
             claim: ClaimID(reservation: reservation, number: number),
             action: action,
             seats: seats.compactMap { SeatID($0) },
-            isLive: isLive
+            isLive: isLive,
+            epoch: epoch
         )
     }
 }
@@ -66,14 +71,17 @@ extension Orders {
     /// Tells Redis what was just committed. A failure is only logged: the sweeper will do it.
     func tellRedis(about reservations: [ReservationID]) async {
         do {
-            let rows = try await postgres.query(
-                """
-                \(unescaped: Outbox.columns)
-                WHERE o.reservation_id = ANY(\(reservations.map(\.rawValue))::uuid[])
-                GROUP BY o.id, r.user_id ORDER BY o.id
-                """
-            )
-            try await carryOut(try rows.map(Outbox.decode))
+            // A second look after a rebuild, which the first one may have met or caused.
+            for _ in 0..<2 {
+                let rows = try await postgres.query(
+                    """
+                    \(unescaped: Outbox.columns)
+                    WHERE o.reservation_id = ANY(\(reservations.map(\.rawValue))::uuid[])
+                    GROUP BY o.id, r.user_id ORDER BY o.id
+                    """
+                )
+                if try await carryOut(try rows.map(Outbox.decode)) { return }
+            }
         } catch {
             logger.debug("outbox left to the sweeper", metadata: ["error": "\(error)"])
         }
@@ -90,19 +98,33 @@ extension Orders {
             GROUP BY o.id, r.user_id ORDER BY o.id
             """
         )
-        try await carryOut(try rows.map(Outbox.decode))
+        _ = try await carryOut(try rows.map(Outbox.decode))
         return rows.count
     }
 
     /// In order per event. A row that fails stays, and so do the later ones of its event; other events go on.
-    private func carryOut(_ rows: [Outbox.Row]) async throws {
+    ///
+    /// - Returns: false when rows were left because the seat state was rebuilt since they were read.
+    private func carryOut(_ rows: [Outbox.Row]) async throws -> Bool {
         var done: [Int64] = []
+        var rebuilt: Set<EventID> = []
         var failures: [EventID: any Error] = [:]
-        for row in rows where failures[row.event] == nil {
+        for row in rows where failures[row.event] == nil && !rebuilt.contains(row.event) {
             do {
                 switch row.action {
                 case .reserve where row.isLive:
-                    try await seating.markReserved(row.seats, claim: row.claim, user: row.user, in: row.event)
+                    let isMarked = try await seating.markReserved(
+                        row.seats,
+                        claim: row.claim,
+                        order: row.id,
+                        user: row.user,
+                        in: row.event,
+                        epoch: row.epoch
+                    )
+                    guard isMarked else {
+                        rebuilt.insert(row.event)
+                        continue
+                    }
                 case .reserve: break
                 case .free: try await seating.free(row.seats, claim: row.claim, in: row.event)
                 }
@@ -113,5 +135,6 @@ extension Orders {
         }
         if !done.isEmpty { _ = try await postgres.query("DELETE FROM outbox WHERE id = ANY(\(done)::bigint[])") }
         if let failure = failures.values.first { throw failure }
+        return rebuilt.isEmpty
     }
 }

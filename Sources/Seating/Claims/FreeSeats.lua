@@ -9,8 +9,8 @@ redis.call("ZREMRANGEBYSCORE", FREED, "-inf", digits(now_ms - 3600000))
 local claims = redis.call("HMGET", CLAIMS, unpack(seats))
 local freed = {}
 for i, seat in ipairs(seats) do
-    local owner = claims[i] and string.match(claims[i], "^([^|]*)|")
-    if owner and claims[i] == owner .. "|" .. claim then
+    local owner, known = parse_claim(claims[i])
+    if known == claim then
         redis.call("HDEL", CLAIMS, seat)
         if redis.call("HINCRBY", CLAIMANTS, owner, -1) <= 0 then redis.call("HDEL", CLAIMANTS, owner) end
         freed[#freed + 1] = seat

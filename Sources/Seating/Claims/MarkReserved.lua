@@ -1,25 +1,25 @@
 -- MarkReserved: seats that PostgreSQL has given to a reservation leave the hold and become claims.
 --
--- ARGV[5] user   ARGV[6] claim, unique to one taking of the seats   ARGV[7…] seats, at least one
--- Returns {"OK", epoch, seq}. O(seats). Safe to repeat, also late: a claim given back stays given back.
+-- ARGV[5] user   ARGV[6] claim, unique to one taking of the seats   ARGV[7] order, rising with each taking of a seat
+-- ARGV[8…] seats, at least one
+-- Returns {"OK", epoch, seq}. O(seats). Safe to repeat, also late: a claim given back stays given back, and a later
+-- claim of a seat is not undone by the word about an earlier one.
 --
 -- PostgreSQL has decided, so whoever else holds such a seat here loses it. That takes a hold that ended between the
 -- check and the commit, and a quick second person.
 expire_due(100)
-local user, claim, seats = ARGV[5], ARGV[6], arguments(7)
+local user, claim, order, seats = ARGV[5], ARGV[6], tonumber(ARGV[7]), arguments(8)
 if redis.call("ZSCORE", FREED, claim) then return {"OK", epoch, seq} end
-local mine = user .. "|" .. claim
 local before = redis.call("HMGET", CLAIMS, unpack(seats))
 local holders = redis.call("HMGET", HOLDS, unpack(seats))
 local marked, leaving = {}, {}
 for i, seat in ipairs(seats) do
-    local former = before[i]
-    if former ~= mine then
-        if former then
-            local owner = string.match(former, "^[^|]*")
+    local owner, former, former_order = parse_claim(before[i])
+    if former ~= claim and former_order <= order then
+        if owner then
             if redis.call("HINCRBY", CLAIMANTS, owner, -1) <= 0 then redis.call("HDEL", CLAIMANTS, owner) end
         end
-        redis.call("HSET", CLAIMS, seat, mine)
+        redis.call("HSET", CLAIMS, seat, user .. "|" .. claim .. "|" .. digits(order))
         redis.call("HINCRBY", CLAIMANTS, user, 1)
         marked[#marked + 1] = seat
     end

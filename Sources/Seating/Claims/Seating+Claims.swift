@@ -17,14 +17,27 @@ extension Seating {
 
     /// Tells Redis, and through it everyone, that seats belong to a reservation that PostgreSQL has committed.
     ///
-    /// Safe to repeat at any time, also after ``free(_:claim:in:)``: a claim given back stays given back.
+    /// Safe to repeat at any time, also after ``free(_:claim:in:)``: a claim given back stays given back. Which ones were
+    /// is forgotten when the state is rebuilt, so the caller says in which life of it the claim was known to stand.
     ///
-    /// - Parameter claim: see ``ClaimID``.
-    package func markReserved(_ seats: [SeatID], claim: ClaimID, user: UserID, in event: EventID) async throws {
-        guard !seats.isEmpty else { return }
+    /// - Parameters:
+    ///   - claim: see ``ClaimID``.
+    ///   - order: rises with each taking of a seat; a later one is never undone by an earlier.
+    ///   - epoch: as PostgreSQL told it together with the claim.
+    /// - Returns: false when the state has begun another life since; nothing was done, look at the claim again.
+    package func markReserved(
+        _ seats: [SeatID],
+        claim: ClaimID,
+        order: Int64,
+        user: UserID,
+        in event: EventID,
+        epoch: Int64
+    ) async throws -> Bool {
+        guard !seats.isEmpty else { return true }
         let arguments =
-            [RedisArgument(user.rawValue), RedisArgument(claim.description)] + seats.map { RedisArgument($0.rawValue) }
-        _ = try await state.run(SeatScript.markReserved, event, arguments)
+            [RedisArgument(user.rawValue), RedisArgument(claim.description), RedisArgument(order)]
+            + seats.map { RedisArgument($0.rawValue) }
+        return try await state.run(SeatScript.markReserved, event, arguments, onlyIn: epoch).status == .ok
     }
 
     /// Puts the seats of a reservation that ended back on sale. Safe to repeat.

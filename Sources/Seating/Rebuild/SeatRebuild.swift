@@ -17,9 +17,10 @@ enum SeatEpochs {
 /// Loads an event's claimed seats from PostgreSQL into a Redis that has lost them.
 ///
 /// The order is the point. First the epoch is raised in PostgreSQL, under the lock that every claim takes shared: claims
-/// under way finish before and are seen by the load, and claims with an older fence are refused afterwards. Then the
-/// claims are loaded, then one script writes them all together with the new epoch. Claims given back in between are in
-/// the outbox and freed later. Dying at any point leaves Redis without a state, so the next visitor starts again.
+/// under way finish before and are seen by the load, and claims with an older fence are refused afterwards. Then the old
+/// life in Redis ends, so that whoever commits from now on waits for the new one to tell it. Then the claims are read,
+/// then one script writes them all together with the new epoch. Claims given back in between are in the outbox and
+/// freed later. Dying at any point leaves Redis without a state, so the next visitor starts again.
 struct SeatRebuild: Sendable {
     let redis: RedisClient
     let postgres: PostgresClient
@@ -88,6 +89,11 @@ struct SeatRebuild: Sendable {
         guard let epoch = try raised.first?.decode(Int64.self) else {
             throw Problem(.rebuilding, "The seats of this event are being restored. Please try again in a moment.")
         }
+        _ = try await redis.eval(
+            SeatScript.rebuild,
+            keys: keys.all,
+            arguments: ["begin", RedisArgument(epoch)]
+        )
         let claims = try await connection.query(
             """
             SELECT seat_id, user_id, reservation_id::text, claim_number FROM seat_claims
@@ -95,9 +101,10 @@ struct SeatRebuild: Sendable {
             """
         )
         var arguments = [
-            RedisArgument(epoch), RedisArgument((epoch - 1) * Self.messagesPerEpoch), RedisArgument(keys.channel),
+            "load", RedisArgument(epoch), RedisArgument((epoch - 1) * Self.messagesPerEpoch),
+            RedisArgument(keys.channel),
         ]
-        arguments.reserveCapacity(3 + claims.count * 2)
+        arguments.reserveCapacity(4 + claims.count * 2)
         for row in claims {
             let (seat, user, reservation, number) = try row.decode((String, String, String, Int).self)
             arguments.append(RedisArgument(seat))

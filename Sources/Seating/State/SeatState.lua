@@ -5,7 +5,7 @@
 -- KEYS[3]  holders    hash        user -> expires_at_ms \n fence \n extensions \n seat \n seat …
 -- KEYS[4]  expiry     sorted set  user, scored by expires_at_ms
 -- KEYS[5]  warnings   sorted set  user, scored by the moment to warn of the end
--- KEYS[6]  claims     hash        seat -> user|claim, from the reservation on
+-- KEYS[6]  claims     hash        seat -> user|claim|order, from the reservation on; no order when read from PostgreSQL
 -- KEYS[7]  claimants  hash        user -> number of seats claimed
 -- KEYS[8]  log        stream      the last messages, about 1,000; an entry's id is its seq
 -- KEYS[9]  freed      sorted set  claims given back within the hour, scored by when
@@ -132,6 +132,12 @@ local function set_of(seats)
     local set = {}
     for _, seat in ipairs(seats) do set[seat] = true end
     return set
+end
+
+-- Whose claim it is, which one, and its order, 0 if it was read from PostgreSQL; nil, nil, 0 without a claim.
+local function parse_claim(packed)
+    local user, claim, order = string.match(packed or "", "^([^|]*)|([^|]*)|?(%d*)$")
+    return user, claim, tonumber(order) or 0
 end
 
 -- Those of `seats` that somebody has: claimed, or in the live hold of another.

@@ -38,9 +38,16 @@ final class SeatState: Sendable {
 
     /// Runs one action, rebuilding the state first if it must be.
     ///
+    /// - Parameter pinned: only in this life of the state. In another one nothing is done: it is rebuilt if need be, and
+    ///   the reply is `otherEpoch` or `rebuild`.
     /// - Throws: ``Problem`` with `rebuilding` while another instance rebuilds for longer than a caller should wait.
-    func run(_ script: RedisScript, _ event: EventID, _ arguments: [RedisArgument] = []) async throws -> SeatReply {
-        var epoch = try await knownEpoch(of: event)
+    func run(
+        _ script: RedisScript,
+        _ event: EventID,
+        _ arguments: [RedisArgument] = [],
+        onlyIn pinned: Int64? = nil
+    ) async throws -> SeatReply {
+        var epoch = if let pinned { pinned } else { try await knownEpoch(of: event) }
         // One round per way a state can change under us: lost, then rebuilt by another. More would be a storm.
         for _ in 0..<4 {
             let call = call(script, event, epoch: epoch, arguments)
@@ -53,6 +60,7 @@ final class SeatState: Sendable {
             case .rebuild: epoch = try await rebuild(event)
             default: return reply
             }
+            if pinned != nil { return reply }
         }
         throw Problem(.rebuilding, "The seats of this event are being restored. Please try again in a moment.")
     }
@@ -71,7 +79,8 @@ final class SeatState: Sendable {
         return RedisScriptCall(script, keys: keys.all + [passesKey(event)], arguments: common + arguments)
     }
 
-    /// Several events in one round trip, for the sweeper. Events whose state is lost are left to their next visitor.
+    /// Several events in one round trip, for the sweeper. Events whose state is lost are left to their next visitor, and
+    /// one whose script fails keeps no other event waiting.
     func runEach(_ script: RedisScript, _ events: [EventID], _ arguments: [RedisArgument]) async throws
         -> [(EventID, SeatReply)]
     {
@@ -82,7 +91,7 @@ final class SeatState: Sendable {
         let replies = try await redis.eval(calls)
         var results: [(EventID, SeatReply)] = []
         for (event, value) in zip(events, replies) {
-            let reply = try SeatReply(value, of: script)
+            guard let reply = try? SeatReply(value, of: script) else { continue }
             if reply.status == .otherEpoch { _ = adopt(try reply.integer(1), for: event) }
             if reply.status == .ok { results.append((event, reply)) }
         }

@@ -14,6 +14,8 @@ package struct HoldSweeper: Service {
     private static let listLifetime: Duration = .milliseconds(500)
     /// Holds ended per event in one script, so that no run is long; a full batch is followed by another at once.
     private static let batch = 500
+    /// Far fewer than a Redis connection takes commands at once.
+    private static let eventsPerPipeline = 64
 
     private let seating: Seating
     private let postgres: PostgresClient
@@ -64,15 +66,18 @@ package struct HoldSweeper: Service {
     private func sweep(_ round: inout SweepRound) async throws -> Bool {
         guard !round.events.isEmpty else { return false }
         var isBehind = false
-        let replies = try await seating.state.runEach(
-            SeatScript.sweep,
-            round.events,
-            [RedisArgument(Self.batch)]
-        )
-        for (event, reply) in replies {
-            let (ended, left) = (try reply.integer(2), try reply.integer(4))
-            if ended == Self.batch { isBehind = true }
-            round.swept(event, holdsLeft: left)
+        let events = round.events
+        for start in stride(from: 0, to: events.count, by: Self.eventsPerPipeline) {
+            let replies = try await seating.state.runEach(
+                SeatScript.sweep,
+                Array(events[start..<min(start + Self.eventsPerPipeline, events.count)]),
+                [RedisArgument(Self.batch)]
+            )
+            for (event, reply) in replies {
+                let (ended, left) = (try reply.integer(2), try reply.integer(4))
+                if ended == Self.batch { isBehind = true }
+                round.swept(event, holdsLeft: left)
+            }
         }
         return isBehind && !Task.isCancelled
     }

@@ -1,14 +1,12 @@
 /// Reads the lines that `QueueCommon.lua` keeps for PostgreSQL: `N|a|USER|QSEQ|ADMITTED_MS|EXPIRES_MS` and
 /// `N|x|USER|QSEQ`.
 enum QueueChanges {
-    /// - Returns: one change per place, an admission and its end folded together, and the highest N.
-    static func read(_ lines: [String]) -> (changes: [QueueStore.Change], last: Int64) {
+    /// - Returns: one change per place, an admission and its end folded together.
+    static func read(_ lines: [String]) -> [QueueStore.Change] {
         var changes: [Int64: QueueStore.Change] = [:]
-        var last: Int64 = 0
         for line in lines {
             let words = line.split(separator: "|", omittingEmptySubsequences: false)
-            guard words.count >= 4, let number = Int64(words[0]), let qseq = Int64(words[3]) else { continue }
-            last = max(last, number)
+            guard words.count >= 4, let qseq = Int64(words[3]) else { continue }
             var change = changes[qseq] ?? QueueStore.Change(qseq: qseq)
             if words[1] == "a", words.count == 6 {
                 change.admittedAtMs = Int64(words[4])
@@ -18,6 +16,6 @@ enum QueueChanges {
             }
             changes[qseq] = change
         }
-        return (changes.values.sorted { $0.qseq < $1.qseq }, last)
+        return changes.values.sorted { $0.qseq < $1.qseq }
     }
 }

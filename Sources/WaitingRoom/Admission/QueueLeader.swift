@@ -11,7 +11,8 @@ import Synchronization
 /// moment, no limit is exceeded: the limits are checked in the script that admits, by Redis' clock.
 ///
 /// Three loops: each second it opens events that are due and looks which queues there are; each 250 ms it ticks every
-/// queue, in one pipeline; and beside it writes to PostgreSQL what the ticks did, and rebuilds queues that Redis lost.
+/// queue, in one pipeline; and beside it, right after each tick, writes to PostgreSQL what the tick did, and rebuilds
+/// queues that Redis lost. The sooner an admission is durable, the fewer a Redis that is lost can take back.
 package struct QueueLeader: Service {
     package typealias StatusChanged = @Sendable (Event) async -> Void
 
@@ -58,8 +59,15 @@ package struct QueueLeader: Service {
         let term = Term()
         try await withThrowingDiscardingTaskGroup { group in
             group.addTask { try await every(Self.lookEvery) { try await look(term) } }
-            group.addTask { try await every(Self.tickEvery) { try await tick(term) } }
-            group.addTask { try await every(Self.tickEvery) { try await settle(term) } }
+            // One tick that was not settled is as good as many: what is unsettled is in Redis, not here.
+            let (ticks, sink) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
+            group.addTask {
+                try await every(Self.tickEvery) {
+                    defer { sink.yield() }
+                    try await tick(term)
+                }
+            }
+            group.addTask { for await _ in ticks { await settle(term) } }
         }
     }
 
@@ -105,30 +113,40 @@ package struct QueueLeader: Service {
             let chunk = calls[start..<min(start + Self.callsPerPipeline, calls.count)]
             let replies = try await waitingRoom.redis.eval(chunk.map(\.call))
             for (call, reply) in zip(chunk, replies) {
-                switch try QueueScripts.tickResult(reply) {
+                switch try? QueueScripts.tickResult(reply) {
                 case .value(let result): term.ticked(call.event, undurable: result.undurable)
                 case .rebuild: term.lost(call.event)
+                case nil: continue  // Its next tick tries again; the other queues must not wait for it.
                 }
             }
         }
     }
 
-    private func settle(_ term: Term) async throws {
+    private func settle(_ term: Term) async {
         for queue in term.next(counting: false).queues {
-            if queue.needsRebuild {
-                let needed = queue.needsDraw ? queue.epoch + 1 : queue.epoch
-                _ = try await waitingRoom.rebuild.run(queue.event, needing: needed)
-                if let epoch = try await waitingRoom.store.epoch(of: queue.event) {
-                    term.rebuilt(queue.event, epoch: epoch)
-                }
-            } else if queue.undurable > 0 {
-                var left = queue.undurable
-                while left > 0 {
-                    let written = try await waitingRoom.rebuild.settle(queue.event)
-                    left = written < 1_000 ? 0 : left - written
-                }
-                term.ticked(queue.event, undurable: 0)
+            do {
+                try await settle(queue, term)
+            } catch {
+                // The next tick tries again; the other queues must not wait for it.
+                waitingRoom.logger.debug("queue not settled", metadata: ["error": "\(error)"])
             }
+        }
+    }
+
+    private func settle(_ queue: Term.Queue, _ term: Term) async throws {
+        if queue.needsRebuild {
+            let needed = queue.needsDraw ? queue.epoch + 1 : queue.epoch
+            _ = try await waitingRoom.rebuild.run(queue.event, needing: needed)
+            if let epoch = try await waitingRoom.store.epoch(of: queue.event) {
+                term.rebuilt(queue.event, epoch: epoch)
+            }
+        } else if queue.undurable > 0 {
+            var left = queue.undurable
+            while left > 0 {
+                let written = try await waitingRoom.rebuild.settle(queue.event)
+                left = written < 1_000 ? 0 : left - written
+            }
+            term.ticked(queue.event, undurable: 0)
         }
     }
 }

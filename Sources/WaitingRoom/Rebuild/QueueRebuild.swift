@@ -69,14 +69,24 @@ struct QueueRebuild: Sendable {
     ///
     /// - Returns: how many were written; at most 1,000.
     func settle(_ event: EventID) async throws -> Int {
-        let key = RedisArgument(WaitingRoomKeys.undurable(event))
-        let lines = try await redis.send(RedisCommand("ZRANGE", key, "0", "999")).array ?? []
-        guard !lines.isEmpty else { return 0 }
-        let (changes, last) = QueueChanges.read(lines.compactMap(\.string))
-        if !changes.isEmpty { try await store.settle(changes, in: event) }
-        // Everything up to the last one read was read, so a second leader's write in between stays.
-        _ = try await redis.send(RedisCommand("ZREMRANGEBYSCORE", key, "-inf", RedisArgument(last)))
+        let lines = try await unsettled(event)
+        try await settle(lines, event)
         return lines.count
+    }
+
+    /// What PostgreSQL was not told yet, oldest first, at most 1,000 lines.
+    func unsettled(_ event: EventID) async throws -> [String] {
+        let key = RedisArgument(WaitingRoomKeys.undurable(event))
+        return try await redis.send(RedisCommand("ZRANGE", key, "0", "999")).array?.compactMap(\.string) ?? []
+    }
+
+    func settle(_ lines: [String], _ event: EventID) async throws {
+        guard !lines.isEmpty else { return }
+        let changes = QueueChanges.read(lines)
+        if !changes.isEmpty { try await store.settle(changes, in: event) }
+        // These lines and no others: another leader's stay, and those of a new life, whose numbers begin anew.
+        let arguments = [RedisArgument(WaitingRoomKeys.undurable(event))] + lines.map { RedisArgument($0) }
+        _ = try await redis.send(RedisCommand("ZREM", arguments: arguments))
     }
 
     private func load(_ content: QueueStore.Content, _ event: EventID) async throws {

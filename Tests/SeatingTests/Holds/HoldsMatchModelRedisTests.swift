@@ -44,7 +44,7 @@ struct HoldsMatchModelRedisTests {
             _ = try await redis.eval(
                 SeatScript.rebuild,
                 keys: keys.all,
-                arguments: ["1", "0", RedisArgument(keys.channel)]
+                arguments: ["load", "1", "0", RedisArgument(keys.channel)]
             )
         }
 
@@ -64,7 +64,7 @@ struct HoldsMatchModelRedisTests {
             var model = HoldModel(holdMs: 1_000, maxSeats: 4)
             let seats = (1...12).map { "ÄÖ/\"-1-\($0)" }
             let users = (1...5).map { "user-\($0)" }
-            var claims: [(id: String, user: String, seats: Set<String>)] = []
+            var claims: [(id: String, order: String, user: String, seats: Set<String>)] = []
             var now: Int64 = 1_800_000_000_000
             for step in 0..<6_000 {
                 now += Int64.random(in: 0...60, using: &random)
@@ -97,9 +97,9 @@ struct HoldsMatchModelRedisTests {
                     taken = taken.filter { model.claims[$0] == nil }
                     guard !taken.isEmpty else { continue }
                     let claim = "claim-\(step):1"
-                    claims.append((claim, user, taken))
+                    claims.append((claim, String(step), user, taken))
                     model.reserve(user, claim, taken, now: now)
-                    reply = try await bench.run(SeatScript.markReserved, now, [user, claim] + taken)
+                    reply = try await bench.run(SeatScript.markReserved, now, [user, claim, String(step)] + taken)
                 case 10:
                     // Given back, again or early; or announced again, late.
                     guard let old = claims.randomElement(using: &random) else { continue }
@@ -110,7 +110,11 @@ struct HoldsMatchModelRedisTests {
                         old.seats.allSatisfy({ model.claims[$0] == nil || model.freed.contains(old.id) })
                     else { continue }
                     model.reserve(old.user, old.id, old.seats, now: now)
-                    reply = try await bench.run(SeatScript.markReserved, now, [old.user, old.id] + old.seats)
+                    reply = try await bench.run(
+                        SeatScript.markReserved,
+                        now,
+                        [old.user, old.id, old.order] + old.seats
+                    )
                 }
                 let show = try await bench.run(SeatScript.showHold, now, [user])
                 let found = try show.selection()
@@ -166,7 +170,7 @@ struct HoldsMatchModelRedisTests {
             _ = try await redis.eval(
                 SeatScript.rebuild,
                 keys: keys.all,
-                arguments: ["2", "1000000000", RedisArgument(keys.channel)]
+                arguments: ["load", "2", "1000000000", RedisArgument(keys.channel)]
             )
             #expect(try await bench.run(SeatScript.showSeats, 1, []).status == .otherEpoch)
             try await bench.end()

@@ -1,0 +1,111 @@
+import Events
+import HoldfastCore
+import Postgres
+import Redis
+import TestSupport
+import Testing
+
+@testable import WaitingRoom
+
+@Suite(.enabled(if: TestPostgres.isConfigured && TestRedis.isConfigured))
+struct QueueRebuildPostgresTests {
+    private static let quick = QueueRules(maxActive: 2, ratePerMinute: 600, passSeconds: 10)
+
+    @Test("A leader that slept through a rebuild does not forget the admissions of the new life")
+    func lateSettlement() async throws {
+        try await QueueFixture.run(Self.quick) { queue in
+            for number in 1...4 { _ = try await queue.join(number) }
+            _ = try await queue.tick()
+            let lines = try await queue.room.rebuild.unsettled(queue.id)
+            #expect(lines.count == 2)
+            try await queue.wipe()
+            for number in 1...4 { _ = try await queue.standing(number) }
+            queue.clock.advance(4_000)
+            for number in 1...4 { _ = try await queue.standing(number) }
+            #expect(try await queue.tick()?.admitted == 2)
+            try await queue.room.rebuild.settle(lines, queue.id)
+            #expect(try await queue.room.rebuild.unsettled(queue.id).count == 2)
+        }
+    }
+
+    @Test("A load that was overtaken leaves a queue that is running alone")
+    func overtakenLoad() async throws {
+        try await QueueFixture.run(Self.quick) { queue in
+            for number in 1...4 { _ = try await queue.join(number) }
+            _ = try await queue.tick()
+            #expect(try await queue.isAdmitted(1))
+            // Its epoch is the highest, but it read PostgreSQL without the admissions of this life.
+            #expect(try await queue.room.scripts.load("begin", epoch: 99, [], in: queue.id) == false)
+            #expect(try await queue.isAdmitted(1))
+        }
+    }
+
+    @Test("An event that was closed gives no place, even if this instance does not know yet")
+    func closed() async throws {
+        try await QueueFixture.run { queue in
+            _ = try await queue.join(1)
+            let before = try await queue.event
+            _ = try await queue.events.setStatus(queue.id, .closed)
+            #expect(try await queue.room.join(try queue.user(2), before) == .closed)
+            let places = try await queue.postgres.query("SELECT count(*) FROM queue_entries")
+            #expect(try places[0].decode(Int.self) == 1)
+        }
+    }
+
+    @Test("A paused event keeps its queue, and lets nobody in")
+    func pausedEvent() async throws {
+        try await QueueFixture.run(Self.quick) { queue in
+            for number in 1...2 { _ = try await queue.join(number) }
+            _ = try await queue.events.setStatus(queue.id, .paused)
+            #expect(try await queue.tick()?.admitted == 0)
+            _ = try await queue.join(3)
+            #expect(try await queue.position(2) == 2)
+            #expect(try await queue.position(3) == 3)
+        }
+    }
+
+    @Test("A queue of 100,000 is restored within five seconds, once, by several instances at once")
+    func speed() async throws {
+        try await QueueFixture.run(users: 100_000) { queue in
+            _ = try await queue.join(1)
+            for first in stride(from: 2, through: 100_000, by: 10_000) {
+                _ = try await queue.postgres.query(
+                    """
+                    INSERT INTO queue_entries (event_id, user_id, qseq, state)
+                    SELECT \(queue.id.rawValue)::uuid, 'u' || n, n, 'waiting'
+                    FROM generate_series(\(first)::bigint, least(\(first)::bigint + 9999, 100000)) AS n
+                    """
+                )
+            }
+            _ = try await queue.postgres.query("UPDATE queues SET next_qseq = 100001")
+            try await queue.wipe()
+            let start = ContinuousClock.now
+            let event = try await queue.event
+            let totals = try await withThrowingTaskGroup(of: Int.self) { group in
+                for _ in 0..<4 {
+                    let room = WaitingRoom(
+                        redis: queue.redis,
+                        postgres: queue.postgres,
+                        events: queue.events,
+                        logger: TestRedis.logger
+                    )
+                    group.addTask {
+                        while true {
+                            do {
+                                return try await room.state(of: event).waiting
+                            } catch let problem as Problem where problem.code == .rebuilding {
+                                continue  // As a client does that is told to come back.
+                            }
+                        }
+                    }
+                }
+                return try await group.reduce(into: []) { $0.append($1) }
+            }
+            print("100,000 waiting restored in \(ContinuousClock.now - start)")
+            #expect(totals == [100_000, 100_000, 100_000, 100_000])
+            #expect(ContinuousClock.now - start < .seconds(5))
+            #expect(try await queue.room.store.epoch(of: queue.id) == 2)
+            #expect(try await queue.position(100_000) == 100_000)
+        }
+    }
+}
