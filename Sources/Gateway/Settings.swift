@@ -1,5 +1,6 @@
 package import Configuration
 import Foundation
+package import Logging
 package import Sessions
 
 /// A setting that the service refuses to start with. The message names the variable and what it may be.
@@ -34,7 +35,7 @@ package struct Settings: Sendable {
     package let stateTTL: Duration
     package let instance: String
     package let paymentWebhookSecret: String?
-    package let logLevel: String
+    package let logLevel: Logger.Level
     package let logFormat: LogFormat
 
     /// Reads the environment.
@@ -68,7 +69,7 @@ package struct Settings: Sendable {
         stateTTL = try read.seconds("STATE_TTL", default: 3_600)
         instance = read.string("HOLDFAST_INSTANCE") ?? "\(host):\(port)"
         paymentWebhookSecret = read.string("PAYMENT_WEBHOOK_SECRET", isSecret: true)
-        logLevel = read.string("LOG_LEVEL")?.lowercased() ?? "info"
+        logLevel = try read.choice("LOG_LEVEL", default: .info)
         logFormat = try read.choice("LOG_FORMAT", default: .text)
     }
 
@@ -94,6 +95,13 @@ package struct Settings: Sendable {
         }
         if environment == .production, origins.contains("*") {
             throw SettingsError("CORS_ORIGINS", "may not be * in production; list the origins")
+        }
+        for origin in origins where origin != "*" {
+            guard let url = URL(string: origin), let scheme = url.scheme, ["http", "https"].contains(scheme),
+                url.host != nil, origin.split(separator: "/", omittingEmptySubsequences: false).count == 3
+            else {
+                throw SettingsError("CORS_ORIGINS", "has '\(origin)'; write origins like https://tickets.example")
+            }
         }
         return Set(origins)
     }
@@ -136,7 +144,7 @@ private struct SettingsReader {
         -> Choice
     {
         guard let text = string(name) else { return fallback }
-        guard let value = Choice(rawValue: text) else {
+        guard let value = Choice(rawValue: text.lowercased()) else {
             let choices = Choice.allCases.map { $0.rawValue }.joined(separator: ", ")
             throw SettingsError(name, "is '\(text)'; it must be one of: \(choices)")
         }

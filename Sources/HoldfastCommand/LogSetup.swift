@@ -5,7 +5,7 @@ import Logging
 /// Logs go to standard error, one line each, as text or as JSON.
 enum LogSetup {
     static func logger(_ settings: Settings) -> Logger {
-        let level = Logger.Level(rawValue: settings.logLevel) ?? .info
+        let level = settings.logLevel
         let format = settings.logFormat
         LoggingSystem.bootstrap { label in
             var handler: any LogHandler =

@@ -32,15 +32,16 @@ struct HealthRoutes: Sendable {
 
     private func health(_ request: Request, _ context: GatewayContext) async throws -> Response {
         let report = await report()
-        return .json(report, status: report.status == "ok" ? .ok : .serviceUnavailable)
+        return answer(report, isGood: report.status == "ok")
     }
 
     private func ready(_ request: Request, _ context: GatewayContext) async throws -> Response {
         let report = await report()
-        var response = Response.json(
-            report,
-            status: report.status == "ok" && !report.draining ? .ok : .serviceUnavailable
-        )
+        return answer(report, isGood: report.status == "ok" && !report.draining)
+    }
+
+    private func answer(_ report: Report, isGood: Bool) -> Response {
+        var response = Response.json(report, status: isGood ? .ok : .serviceUnavailable)
         if response.status != .ok { response.headers[.retryAfter] = "1" }
         return response
     }
