@@ -186,7 +186,7 @@ let package = Package(
             dependencies: [
                 "HoldfastCore", "Accounts", "Sessions", "Presence", "Events", "WaitingRoom", "Seating", "Orders",
                 "EngineIOServer", "SocketIO", "SocketIORedis", "Redis", "Postgres",
-                hummingbird, hummingbirdCore, httpTypes, nioCore, nioFoundation, logging, lifecycle, metrics,
+                hummingbird, hummingbirdCore, httpTypes, nioCore, nioFoundation, nioHTTP1, logging, lifecycle, metrics,
                 configuration, asyncAlgorithms,
             ],
             swiftSettings: settings

@@ -68,7 +68,7 @@ package struct EventFile: Sendable, Equatable {
         case .dataCorrupted(let context):
             // An empty path is the parser's: there was no JSON to find a field in.
             return context.codingPath.isEmpty
-                ? Problem(.malformedRequest, "The event file is not JSON.")
+                ? Problem(.malformedRequest, "The event file is not JSON, or has a number that cannot be used.")
                 : .invalid(.init(field(context.codingPath), "has a value that is not allowed"))
         @unknown default:
             return Problem(.malformedRequest, "The event file cannot be read.")

@@ -236,7 +236,7 @@ package struct Gateway: Sendable {
         _ drain: DrainState,
         _ webRoot: String
     ) -> Router<GatewayContext> {
-        let router = Router(context: GatewayContext.self)
+        let router = Router(context: GatewayContext.self, options: .autoGenerateHeadEndpoints)
         router.add(middleware: SecurityHeadersMiddleware())
         router.add(middleware: OriginMiddleware(policy: origins))
         router.add(middleware: ProblemMiddleware())

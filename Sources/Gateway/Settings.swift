@@ -96,6 +96,13 @@ package struct Settings: Sendable {
         if environment == .production, origins.contains("*") {
             throw SettingsError("CORS_ORIGINS", "may not be * in production; list the origins")
         }
+        for origin in origins where origin != "*" {
+            guard let url = URL(string: origin), let scheme = url.scheme, ["http", "https"].contains(scheme),
+                url.host != nil, origin.split(separator: "/", omittingEmptySubsequences: false).count == 3
+            else {
+                throw SettingsError("CORS_ORIGINS", "has '\(origin)'; write origins like https://tickets.example")
+            }
+        }
         return Set(origins)
     }
 }

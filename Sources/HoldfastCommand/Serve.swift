@@ -37,6 +37,7 @@ struct Serve: AsyncParsableCommand {
         let settings = try CommandContext.settings()
         let logger = LogSetup.logger(settings)
         let group = MultiThreadedEventLoopGroup.singleton
+        try await Self.requireFreeAddress(settings, group)
         let slices = try await Slices(settings: settings, eventLoopGroup: group, logger: logger)
         let gateway = try await Gateway(
             settings: settings,
@@ -59,6 +60,20 @@ struct Serve: AsyncParsableCommand {
             let reason = String(cString: strerror(error.errnoCode))
             throw CommandFailure(
                 "cannot listen on \(settings.host):\(settings.port): \(reason); set HOLDFAST_HOST and HOLDFAST_PORT"
+            )
+        }
+    }
+
+    /// Listens for a moment where the service will, so that an address that cannot be had ends the command with one line
+    /// before anything is started.
+    private static func requireFreeAddress(_ settings: Settings, _ group: any EventLoopGroup) async throws {
+        do {
+            let bootstrap = ServerBootstrap(group: group).serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+            try await bootstrap.bind(host: settings.host, port: settings.port).get().close().get()
+        } catch {
+            throw CommandFailure(
+                "cannot listen on \(settings.host):\(settings.port), which is taken or is no address of this machine; "
+                    + "set HOLDFAST_HOST and HOLDFAST_PORT"
             )
         }
     }

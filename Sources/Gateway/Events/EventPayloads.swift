@@ -4,7 +4,7 @@ import HoldfastCore
 /// An event as everybody may see it.
 struct EventPayload: Encodable {
     struct Sale: Encodable {
-        let opensAt: ServerTime?
+        @Nullable var opensAt: ServerTime?
         let maxSeatsPerUser: Int
         let holdSeconds: Int
         let noOrphanSeats: Bool
@@ -68,5 +68,5 @@ struct EventPayload: Encodable {
 
 struct EventListPayload: Encodable {
     let events: [EventPayload]
-    let nextCursor: String?
+    @Nullable var nextCursor: String?
 }

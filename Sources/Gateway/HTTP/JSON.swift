@@ -84,14 +84,23 @@ extension Request {
         do {
             return try JSONDecoder().decode(type, from: buffer)
         } catch {
-            throw Problem(decoding: error)
+            // A number that no field could hold is reported like broken syntax; whether the syntax is broken tells which.
+            let isJSON = (try? JSONDecoder().decode(AnyJSON.self, from: buffer)) != nil
+            throw Problem(decoding: error, ofJSON: isJSON)
         }
+    }
+
+    /// Takes any JSON value and looks at nothing in it.
+    private struct AnyJSON: Decodable {
+        init(from decoder: any Decoder) {}
     }
 }
 
 extension Problem {
     /// Says which field of a JSON value is wrong, in words for a person.
-    init(decoding error: any Error) {
+    ///
+    /// - Parameter isJSON: whether the text as a whole is JSON.
+    init(decoding error: any Error, ofJSON isJSON: Bool = true) {
         func name(_ path: [any CodingKey], _ key: (any CodingKey)? = nil) -> String {
             let names = (path + (key.map { [$0] } ?? [])).map { $0.intValue.map { "[\($0)]" } ?? $0.stringValue }
             return names.isEmpty ? "body" : names.joined(separator: ".")
@@ -106,7 +115,10 @@ extension Problem {
         case DecodingError.dataCorrupted(let context) where !context.codingPath.isEmpty:
             self = .invalid(.init(name(context.codingPath), "is not valid"))
         default:
-            self.init(.malformedRequest, "The body is not valid JSON.")
+            self =
+                isJSON
+                ? .invalid(.init("body", "has a number or text that cannot be used"))
+                : Problem(.malformedRequest, "The body is not valid JSON.")
         }
     }
 }

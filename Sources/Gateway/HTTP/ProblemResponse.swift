@@ -5,6 +5,7 @@ import Hummingbird
 import Logging
 import NIOCore
 import NIOFoundationCompat
+import NIOHTTP1
 import Postgres
 import Redis
 
@@ -23,7 +24,8 @@ struct ProblemBody: Encodable {
         status = problem.code.status
         detail = problem.detail
         code = problem.code.rawValue
-        errors = problem.errors.isEmpty ? nil : problem.errors
+        // With 422 the list is promised, even if it is the request as a whole that is not allowed.
+        errors = problem.errors.isEmpty && problem.code.status != 422 ? nil : problem.errors
         unavailable = problem.unavailable.isEmpty ? nil : problem.unavailable
     }
 }
@@ -51,6 +53,8 @@ extension Problem {
             self = .storeAway
         case let error as PostgresError:
             self.init(postgres: error, logger: logger)
+        case is HTTPParserError:
+            self.init(.malformedRequest, "The request's body breaks the rules of HTTP.")
         case is NIOTooManyBytesError:
             self.init(.payloadTooLarge, "The body is larger than this route takes.")
         case is CancellationError:

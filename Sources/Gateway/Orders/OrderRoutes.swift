@@ -38,7 +38,11 @@ struct OrderRoutes: Sendable {
         case .created(let reservation), .repeated(let reservation):
             return .json(ReservationPayload(reservation), status: .created)
         case .keyReused:
-            throw Problem(.idempotencyKeyReused, "This Idempotency-Key was used for another order.")
+            throw Problem(
+                .idempotencyKeyReused,
+                "This Idempotency-Key was used for another order.",
+                errors: [.init("Idempotency-Key", "was used with another body")]
+            )
         case .keyInFlight:
             throw Problem(.idempotencyKeyInFlight, "The same order is being made; ask again in a moment.")
         case .unknownSeats(let seats):
@@ -50,14 +54,14 @@ struct OrderRoutes: Sendable {
         case .notOpen:
             throw Problem(.eventNotOpen, "Seats can be ordered only while the sale is open.")
         case .limitExceeded(let most):
-            throw Problem(.limitExceeded, "One person may have at most \(most) seats of this event.")
+            throw Problem.limitExceeded(most)
         }
     }
 
     private func own(_ request: Request, _ context: GatewayContext) async throws -> Response {
         struct Payload: Encodable {
             let reservations: [ReservationPayload]
-            let nextCursor: String?
+            @Nullable var nextCursor: String?
         }
         let signedIn = try await authenticator.signedIn(request)
         let page = try await orders.reservations(
@@ -104,7 +108,12 @@ struct OrderRoutes: Sendable {
         case .notFound: throw Problem.noSuchReservation
         case .expired: throw Problem(.reservationExpired, "The reservation expired before it was paid.")
         case .wrongState(let reservation): throw Problem.wrongState(reservation, "be paid")
-        case .unknownMethod: throw Problem(.paymentMethodUnknown, "This payment method is not offered.")
+        case .unknownMethod:
+            throw Problem(
+                .paymentMethodUnknown,
+                "This payment method is not offered.",
+                errors: [.init("paymentMethod", "is not offered")]
+            )
         }
     }
 

@@ -29,6 +29,19 @@ extension SocketGateway {
         let reset: Bool?
     }
 
+    /// Who holds seats is choosing seats, whether they said so or not: they hear when the hold ends, and a new
+    /// connection finds the seats again.
+    private func chosen(_ outcome: SelectionOutcome, _ socket: Socket, _ event: Event) async throws -> SelectionPayload
+    {
+        let selection = try outcome.granted()
+        if !selection.seats.isEmpty {
+            let isNew = !sockets.has(socket.identity.user, in: Whereabouts(place: .seats, event: event.id))
+            try await enter(Whereabouts(place: .seats, event: event.id), socket)
+            if isNew { try await presence.enter(.seats, of: event.id, user: socket.identity.user) }
+        }
+        return SelectionPayload(selection)
+    }
+
     func addSeatEvents() {
         answer("join-seat-selection", EventReference.self) { socket, payload in
             let user = socket.identity.user
@@ -56,7 +69,7 @@ extension SocketGateway {
         answer("seat-selection-changed", SelectionChange.self) { socket, payload in
             let event = try await events.existing(payload.eventId)
             let outcome = try await seating.select(payload.seats, by: socket.identity.user, in: event)
-            return SelectionPayload(try outcome.granted())
+            return try await chosen(outcome, socket, event)
         }
         answer("best-available", BestAvailableRequest.self) { socket, payload in
             let event = try await events.existing(payload.eventId)
@@ -67,7 +80,7 @@ extension SocketGateway {
                 by: socket.identity.user,
                 in: event
             )
-            return SelectionPayload(try outcome.granted())
+            return try await chosen(outcome, socket, event)
         }
         answer("hold-extend", EventReference.self) { socket, payload in
             let event = try await events.existing(payload.eventId)

@@ -10,10 +10,10 @@ import Seating
 struct SelectionPayload: Encodable {
     let ok = true
     let selectedSeats: [SeatID]
-    /// With `/api/seats/lock`: the seats that were asked for.
+    /// Over HTTP: the seats that were asked for, or found.
     let seatIds: [SeatID]?
-    let expiresAt: ServerTime?
-    let fence: Fence?
+    @Nullable var expiresAt: ServerTime?
+    @Nullable var fence: Fence?
     let extensionsLeft: Int
     let seq: Int64
 
@@ -48,7 +48,7 @@ extension SelectionOutcome {
         case .notOpen(let selection):
             throw .init(.eventNotOpen, "Seats can be chosen only while the sale is open.", [], selection)
         case .limitExceeded(let most, let selection):
-            throw .init(.limitExceeded, "One person may have at most \(most) seats of this event.", [], selection)
+            throw SelectionRefusal(problem: .limitExceeded(most), selection: selection)
         case .noneLeft(let selection):
             throw .init(.seatUnavailable, "There are no such seats left together or apart.", [], selection)
         }
@@ -58,6 +58,16 @@ extension SelectionOutcome {
 extension SelectionRefusal {
     fileprivate init(_ code: ProblemCode, _ detail: String, _ seats: [SeatID], _ selection: Selection?) {
         self.init(problem: Problem(code, detail, unavailable: seats), selection: selection)
+    }
+}
+
+extension Problem {
+    static func limitExceeded(_ most: Int) -> Problem {
+        Problem(
+            .limitExceeded,
+            "One person may have at most \(most) seats of this event.",
+            errors: [.init("seatIds", "would make more than \(most) seats")]
+        )
     }
 }
 
@@ -80,7 +90,7 @@ enum SeatMapJSON {
         var json = ByteBuffer()
         json.reserveCapacity(200 + layout.seats.count * 120)
         json.writeString(#"{"eventId":"\#(event.id)","seq":\#(snapshot.seq),"layoutVersion":\#(layout.version),"#)
-        json.writeString(#""layout":"/api/events/\#(event.id)/layout","seats":["#)
+        json.writeString(#""layout":"/api/events/\#(event.id)/layout?version=\#(layout.version)","seats":["#)
         for (index, seat) in layout.seats.enumerated() {
             if index > 0 { json.writeInteger(UInt8(ascii: ",")) }
             write(seat, to: &json)

@@ -1,4 +1,5 @@
 import Events
+import Foundation
 import HTTPTypes
 import HoldfastCore
 import Hummingbird
@@ -37,7 +38,7 @@ struct SeatRoutes: Sendable {
         let event = try await events.existing(context.eventID())
         let tag = "\"\(event.id)-\(event.layoutVersion)\""
         let cacheable: HTTPFields = [.eTag: tag, .cacheControl: "public, max-age=0, must-revalidate"]
-        if request.headers[.ifNoneMatch] == tag { return Response(status: .notModified, headers: cacheable) }
+        if request.hasCopy(tagged: tag) { return Response(status: .notModified, headers: cacheable) }
         var response = Response.json(bytes: try SeatMapJSON.layout(event, try await events.layout(of: event)))
         for field in cacheable { response.headers[field.name] = field.value }
         // A layout never changes under its version, so an address that names the version is good for ever.
@@ -99,6 +100,7 @@ struct SeatRoutes: Sendable {
         let signedIn = try await authenticator.signedIn(request)
         let body = try await request.json(BestAvailableRequest.self)
         let event = try await events.existing(body.eventId)
+        let before = try await seating.selection(of: signedIn.userID, in: event).seats
         let outcome = try await seating.bestAvailable(
             quantity: body.quantity,
             section: body.section,
@@ -108,7 +110,18 @@ struct SeatRoutes: Sendable {
         )
         let selection = try outcome.selectionOrProblem()
         await noteSeats(of: signedIn.userID, in: event, context)
-        return .json(SelectionPayload(selection))
+        return .json(SelectionPayload(selection, asked: selection.seats.filter { !before.contains($0) }))
+    }
+}
+
+extension Request {
+    /// Whether `If-None-Match` names the tag, by the weak comparison of RFC 9110.
+    fileprivate func hasCopy(tagged tag: String) -> Bool {
+        guard let header = headers[.ifNoneMatch] else { return false }
+        return header.split(separator: ",").contains { part in
+            let one = part.trimmingCharacters(in: .whitespaces)
+            return one == "*" || one == tag || one == "W/" + tag
+        }
     }
 }
 

@@ -15,9 +15,9 @@ extension SocketGateway {
             let fence: Fence
         }
 
-        var eventId: EventID?
-        var queueEventId: EventID?
-        var seatEventId: EventID?
+        @Nullable var eventId: EventID?
+        @Nullable var queueEventId: EventID?
+        @Nullable var seatEventId: EventID?
         var selectedSeats: [SeatID] = []
         let lastActivity: ServerTime
         /// Nothing of the state is left: the queue was cleared, say, and no seat is held.

@@ -31,8 +31,6 @@ struct SocketGateway: Sendable {
         }
         namespace.onDisconnect { socket, _ in await disconnected(socket) }
         namespace.onUnknownEvent { socket, event in
-            // A client that asked to be answered would otherwise wait for ever.
-            guard event.wantsAck else { return }
             socket.refuse(event, Problem(.unknownEvent, "The service has no such event."), logger: logger)
         }
         addRoomEvents()

@@ -11,11 +11,11 @@ struct QueueNotices: Sendable {
 
     private struct Position: Encodable, Sendable {
         let eventId: EventID
-        let position: Int?
-        let ahead: Int?
+        @Nullable var position: Int?
+        @Nullable var ahead: Int?
         let totalWaiting: Int
         let queueSize: Int
-        let etaSeconds: Int?
+        @Nullable var etaSeconds: Int?
     }
     private struct Allowed: Encodable, Sendable {
         let eventId: EventID

@@ -7,10 +7,10 @@ struct StandingPayload: Encodable, Sendable {
     let ok = true
     let eventId: EventID
     let status: String
-    let position: Int?
-    let ahead: Int?
-    let totalWaiting: Int?
-    let etaSeconds: Int?
+    @Nullable var position: Int?
+    @Nullable var ahead: Int?
+    @Nullable var totalWaiting: Int?
+    @Nullable var etaSeconds: Int?
     let entryToken: String?
     let expiresAt: ServerTime?
 }

@@ -1,4 +1,4 @@
--- SweepHolds: end the holds that are due and warn of those that end within a minute.
+-- SweepHolds: end the holds that are due and warn of those that end soon.
 --
 -- ARGV[5] limit   how many holds to end and to warn of in one run, so that no run is long
 -- Returns {"OK", epoch, ended, warned, holds left}. O(limit).

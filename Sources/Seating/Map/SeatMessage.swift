@@ -11,7 +11,7 @@ package enum SeatMessage: Sendable, Equatable {
     case change(SeatChange.Kind, seq: Int64, payload: ByteBuffer)
     /// To the holder only: these seats are no longer theirs.
     case holdExpired(user: UserID, seats: [SeatID], expiresAt: ServerTime)
-    /// To the holder only, a minute ahead.
+    /// To the holder only: a minute ahead, or less for short holds.
     case holdExpiring(user: UserID, seats: [SeatID], expiresAt: ServerTime)
     /// The state was rebuilt and holds are gone: whatever was known before `seq` no longer counts.
     case reset(seq: Int64)

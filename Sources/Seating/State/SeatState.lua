@@ -82,13 +82,12 @@ local function store_hold(hold)
         .. digits(hold.extensions) .. "\n" .. table.concat(hold.seats, "\n"))
 end
 
--- Sets when a hold ends, and when to say so. Holds of a minute or less are not warned of.
+-- Sets when a hold ends, and when to warn of it: a minute ahead, or when a third is left of a hold under three minutes.
 local function set_clock(hold, expires_ms)
     hold.expires_ms = expires_ms
     redis.call("ZADD", EXPIRY, digits(expires_ms), hold.user)
-    if expires_ms - now_ms > WARNING_MS then
-        redis.call("ZADD", WARNINGS, digits(expires_ms - WARNING_MS), hold.user)
-    end
+    local lead_ms = math.min(WARNING_MS, math.floor((expires_ms - now_ms) / 3))
+    redis.call("ZADD", WARNINGS, digits(expires_ms - lead_ms), hold.user)
 end
 
 local function expire_hold(hold)

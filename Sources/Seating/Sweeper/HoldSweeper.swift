@@ -4,7 +4,7 @@ package import Postgres
 package import Redis
 import ServiceLifecycle
 
-/// Ends holds that nobody asks about, and warns of those that end within a minute.
+/// Ends holds that nobody asks about, and warns of those that end soon.
 ///
 /// One instance at a time does it, every 250 ms, for every event whose seats have a state. So a hold is announced as
 /// released well within a second of its end, even if the instance that granted it is dead.

@@ -142,6 +142,7 @@ struct RefreshFamilies: Sendable {
     }
 
     /// Ends families for good. One that has ended keeps its first reason. Answers how many there were.
+    /// - Returns: how many of them were live until now.
     func revoke(_ handles: [SessionHandle], of user: UserID, reason: SessionEndReason) async throws(PostgresError)
         -> Int
     {
@@ -149,8 +150,9 @@ struct RefreshFamilies: Sendable {
         return try await postgres.query(
             """
             UPDATE refresh_families
-            SET revoked_at = coalesce(revoked_at, now()), revoked_reason = coalesce(revoked_reason, \(reason.rawValue))
+            SET revoked_at = now(), revoked_reason = \(reason.rawValue)
             WHERE user_id = \(user.rawValue) AND session_handle = ANY(\(handles.map(\.rawValue))::text[])
+              AND revoked_at IS NULL
             """
         ).affectedRows
     }
