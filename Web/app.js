@@ -1,6 +1,6 @@
 // The page: a view per hash, a menu, and the rule that everything but signing in needs somebody signed in.
 
-import { fill, h } from './dom.js';
+import { actionButton, fill, h } from './dom.js';
 import { onSession, person, signOut } from './account/session.js';
 import { signInView } from './account/sign-in.js';
 import { startBanner } from './connection/banner.js';
@@ -43,7 +43,8 @@ function signInContext() {
 
 function route() {
     const hash = location.hash === '' || location.hash === '#/' ? '#/events' : location.hash;
-    const found = routes.map(([pattern, make, options]) => ({ match: pattern.exec(hash), make, options })).find(({ match }) => match);
+    const tried = routes.map(([pattern, make, options]) => ({ match: pattern.exec(hash), make, options }));
+    const found = tried.find(({ match }) => match);
     if (!found) {
         location.replace('#/events');
         return;
@@ -83,7 +84,7 @@ function showMenu(hash) {
         link('#/events', 'Events', 'nav-events'),
         link('#/tickets', 'My tickets', 'nav-tickets'),
         h('span', { class: 'who', 'data-testid': 'who' }, who.userName ?? who.userId),
-        h('button', { type: 'button', class: 'quiet', 'data-testid': 'sign-out', on: { click: () => signOut() } }, 'Sign out'),
+        actionButton({ class: 'quiet', 'data-testid': 'sign-out' }, 'Sign out', signOut, () => {}),
     ]);
 }
 

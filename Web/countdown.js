@@ -9,7 +9,8 @@ import { serverClock } from './clock.js';
 export function countdown({ label, testId, onEnd }) {
     const text = h('span', { class: 'clock', 'data-testid': testId, role: 'timer', 'aria-live': 'off' });
     const spoken = h('span', { class: 'hidden-visually', 'aria-live': 'polite' });
-    const element = h('span', { class: 'countdown', hidden: true }, h('span', { class: 'countdown-label' }, label), ' ', text, spoken);
+    const element = h('span', { class: 'countdown', hidden: true },
+        h('span', { class: 'countdown-label' }, label), ' ', text, spoken);
     let expiresAt = null;
     let ended = false;
     let lastMarkSeconds = Infinity;

@@ -4,8 +4,8 @@
 /**
  * Makes an element.
  *
- * `props`: `class`, `dataset`, `on` (an object of listeners), or any attribute; `null`, `undefined` and `false` are left out,
- * `true` is an empty attribute. Children are nodes, strings, numbers, arrays of them, or nothing.
+ * `props`: `class`, `dataset`, `on` (an object of listeners), or any attribute; `null`, `undefined` and `false` are
+ * left out, `true` is an empty attribute. Children are nodes, strings, numbers, arrays of them, or nothing.
  */
 export function h(tag, props = {}, ...children) {
     const element = document.createElement(tag);
@@ -49,26 +49,55 @@ export function notify(message, kind = 'info') {
     const box = document.getElementById('notices');
     const notice = h('div', { class: `notice ${kind}`, 'data-testid': 'notice' },
         h('span', {}, message),
-        h('button', { type: 'button', class: 'plain', 'aria-label': 'Dismiss', on: { click: () => notice.remove() } }, '×'));
+        h('button', {
+            type: 'button', class: 'plain', 'aria-label': 'Dismiss', on: { click: () => notice.remove() },
+        }, '×'));
     // Five at most: the oldest makes room.
     while (box.children.length >= 5) box.firstElementChild.remove();
     box.append(notice);
     setTimeout(() => notice.remove(), kind === 'error' ? 12_000 : 6_000);
 }
 
-/** A button that cannot be pressed twice: disabled while its action runs, its errors shown by `onError`. */
+/**
+ * A button that cannot be pressed twice: busy while its action runs, its errors shown by `onError`. It is not disabled
+ * meanwhile, because a disabled button loses the keyboard's focus.
+ */
 export function actionButton(props, label, action, onError) {
     const button = h('button', { type: 'button', ...props }, label);
     button.addEventListener('click', async () => {
-        if (button.disabled) return;
-        button.disabled = true;
+        if (button.getAttribute('aria-busy') === 'true') return;
+        button.setAttribute('aria-busy', 'true');
         try {
             await action();
         } catch (error) {
             onError(error);
         } finally {
-            button.disabled = false;
+            button.removeAttribute('aria-busy');
         }
     });
     return button;
+}
+
+/** A button that asks once more in its place before it acts. */
+export function confirmButton({ testId, label, question, keep = 'Keep', action, onError }) {
+    const box = h('span', { class: 'row' });
+    const ask = h('button', { type: 'button', class: 'quiet', 'data-testid': testId, on: { click: confirm } }, label);
+    function reset() {
+        fill(box, ask);
+        ask.focus();
+    }
+    function confirm() {
+        const yes = actionButton({ class: 'danger', 'data-testid': `${testId}-confirm` }, question, action, (error) => {
+            reset();
+            onError(error);
+        });
+        fill(box, yes, h('button', { type: 'button', class: 'quiet', on: { click: reset } }, keep));
+        yes.focus();
+    }
+    return fill(box, ask);
+}
+
+/** Moves the keyboard to the heading of a part of the page that has just taken the place of another. */
+export function focusHeading(element) {
+    element.querySelector('h1, h2')?.focus({ preventScroll: true });
 }

@@ -30,6 +30,11 @@ export function dateTime(iso) {
     return new Intl.DateTimeFormat(undefined, { dateStyle: 'full', timeStyle: 'short' }).format(date);
 }
 
+/** The hour and minute here, such as `10:35`. */
+export function time(iso) {
+    return new Intl.DateTimeFormat(undefined, { timeStyle: 'short' }).format(new Date(iso));
+}
+
 /** `4:05`, or `1:04:05` from an hour on. Rounded up, so that 0:00 means over. */
 export function clockText(remainingMs) {
     const total = Math.max(0, Math.ceil(remainingMs / 1000));

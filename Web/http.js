@@ -31,22 +31,25 @@ export function useCredentials(provider) {
 }
 
 export const get = (path) => request('GET', path);
+/** For what never changes under its address. */
+export const getKept = (path) => request('GET', path, { cache: 'default' });
 export const post = (path, body, headers) => request('POST', path, { body: body ?? {}, headers });
 
 /** Sends a request and gives the answer's JSON. `signedIn: false` leaves the token out. Throws `Problem`. */
-export async function request(method, path, { body, headers = {}, signedIn = true } = {}) {
+export async function request(method, path, { body, headers = {}, cache, signedIn = true } = {}) {
+    const options = { body, headers, cache: cache ?? (method === 'GET' ? 'no-cache' : 'no-store') };
     const token = signedIn ? await credentials.token() : null;
     try {
-        return await send(method, path, body, headers, token);
+        return await send(method, path, options, token);
     } catch (error) {
         if (!signedIn || !token || error.status !== 401) throw error;
         const renewed = await credentials.renew(token);
         if (!renewed) throw error;
-        return send(method, path, body, headers, renewed);
+        return send(method, path, options, renewed);
     }
 }
 
-async function send(method, path, body, headers, token) {
+async function send(method, path, { body, headers, cache }, token) {
     const startMs = Date.now();
     let response;
     let text;
@@ -55,7 +58,7 @@ async function send(method, path, body, headers, token) {
             method,
             // The token is the only credential this page uses: cookies stay out, and CSRF with them.
             credentials: 'omit',
-            cache: method === 'GET' ? 'no-cache' : 'no-store',
+            cache,
             headers: {
                 Accept: 'application/json',
                 ...(body === undefined ? {} : { 'Content-Type': 'application/json' }),
@@ -65,15 +68,22 @@ async function send(method, path, body, headers, token) {
             body: body === undefined ? undefined : JSON.stringify(body),
             signal: AbortSignal.timeout(REQUEST_TIMEOUT_MS),
         });
-        serverClock.observe(Date.parse(response.headers.get('Date') ?? ''), startMs, Date.now());
+        // What the browser kept has the date of its first coming.
+        if (cache !== 'default') {
+            serverClock.observe(Date.parse(response.headers.get('Date') ?? ''), startMs, Date.now());
+        }
         text = await response.text();
     } catch {
-        throw new Problem({ code: 'NETWORK', message: 'No answer from the service. Check your connection and try again.' });
+        throw new Problem({
+            code: 'NETWORK', message: 'No answer from the service. Check your connection and try again.',
+        });
     }
     const parsed = parseObject(text);
     if (response.ok) {
         if (parsed === null && text.length > 0) {
-            throw new Problem({ status: 502, code: 'BAD_ANSWER', message: 'The service gave an answer this page cannot read.' });
+            throw new Problem({
+                status: 502, code: 'BAD_ANSWER', message: 'The service gave an answer this page cannot read.',
+            });
         }
         return parsed;
     }

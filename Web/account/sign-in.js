@@ -6,17 +6,25 @@ import { register, signIn } from './session.js';
 /** `context`: `{reason, arrived()}`: why the person is here, and what happens once they are signed in. */
 export function signInView(outlet, { mode }, context) {
     const registering = mode === 'register';
-    const message = h('p', { class: 'message', role: 'alert', 'data-testid': 'sign-in-message', hidden: !context.reason }, context.reason ?? '');
-    const submit = h('button', { type: 'submit', class: 'primary', 'data-testid': 'sign-in-submit' }, registering ? 'Create account' : 'Sign in');
-    const form = h('form', { class: 'card stack', novalidate: true, 'data-testid': registering ? 'register-form' : 'sign-in-form' },
+    const message = h('p', {
+        class: 'message', role: 'alert', 'data-testid': 'sign-in-message', hidden: !context.reason,
+    }, context.reason ?? '');
+    const label = registering ? 'Create account' : 'Sign in';
+    const submit = h('button', { type: 'submit', class: 'primary', 'data-testid': 'sign-in-submit' }, label);
+    const testId = registering ? 'register-form' : 'sign-in-form';
+    const form = h('form', { class: 'card stack', novalidate: true, 'data-testid': testId },
         message,
-        field('user_id', 'User name', { autocomplete: 'username', autocapitalize: 'none', spellcheck: 'false' }),
+        field('user_id', 'User id', { autocomplete: 'username', autocapitalize: 'none', spellcheck: 'false' }),
         registering && field('user_name', 'Your name', { autocomplete: 'name' }),
         registering && field('email', 'E-mail', { type: 'email', autocomplete: 'email' }),
-        field('password', 'Password', { type: 'password', autocomplete: registering ? 'new-password' : 'current-password' }),
+        registering
+            ? field('password', 'Password (8 characters or more)', { type: 'password', autocomplete: 'new-password' })
+            : field('password', 'Password', { type: 'password', autocomplete: 'current-password' }),
         submit,
         h('p', { class: 'soft' }, registering ? 'Already have an account? ' : 'New here? ',
-            registering ? h('a', { href: '#/sign-in' }, 'Sign in') : h('a', { href: '#/register', 'data-testid': 'to-register' }, 'Create an account')));
+            registering
+                ? h('a', { href: '#/sign-in' }, 'Sign in')
+                : h('a', { href: '#/register', 'data-testid': 'to-register' }, 'Create an account')));
 
     form.addEventListener('submit', async (event) => {
         event.preventDefault();
@@ -33,7 +41,10 @@ export function signInView(outlet, { mode }, context) {
         message.hidden = true;
         try {
             if (registering) {
-                await register({ userId: values.user_id.trim(), userName: values.user_name.trim(), email: values.email.trim(), password: values.password });
+                await register({
+                    userId: values.user_id.trim(), userName: values.user_name.trim(), email: values.email.trim(),
+                    password: values.password,
+                });
             } else {
                 await signIn(values.user_id.trim(), values.password);
             }
@@ -51,9 +62,11 @@ export function signInView(outlet, { mode }, context) {
         for (const { field: name, detail } of error.errors ?? []) {
             const input = form.querySelector(`[name="${CSS.escape(String(name))}"]`);
             if (!input) continue;
-            showFieldError(input, detail);
+            showFieldError(input, sentence(String(detail)));
             placed += 1;
         }
+        if (placed > 0) form.querySelector('[aria-invalid]').focus();
+        else if (error.status === 401) form.elements.password.select();
         setText(message, placed > 0 ? 'Please correct the marked fields.' : error.message + wait);
         message.hidden = false;
     }
@@ -67,8 +80,15 @@ function field(name, label, attributes) {
     const id = `field-${name}`;
     return h('div', { class: 'field' },
         h('label', { for: id }, label),
-        h('input', { id, name, type: 'text', required: true, 'aria-describedby': `${id}-error`, 'data-testid': id, ...attributes }),
+        h('input', {
+            id, name, type: 'text', required: true, 'aria-describedby': `${id}-error`, 'data-testid': id, ...attributes,
+        }),
         h('span', { id: `${id}-error`, class: 'field-error' }));
+}
+
+/** The service says "must have …"; beside a field that starts a sentence. */
+function sentence(text) {
+    return `${text.charAt(0).toUpperCase()}${text.slice(1)}${/[.!?]$/.test(text) ? '' : '.'}`;
 }
 
 function showFieldError(input, text) {

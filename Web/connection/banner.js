@@ -1,7 +1,7 @@
 // The strip at the top: hidden while connected, yellow while reconnecting, red when offline. Words and a symbol say
 // the same as the colour.
 
-import { actionButton, fill, h, setText } from '../dom.js';
+import { fill, h, setText } from '../dom.js';
 import { live } from './live.js';
 
 const words = {
@@ -21,7 +21,9 @@ export function startBanner(element) {
         if (say && shown !== state) {
             fill(element,
                 h('span', {}, h('span', { 'aria-hidden': 'true' }, `${say.symbol} `), say.text), seconds,
-                actionButton({ class: 'plain', 'data-testid': 'retry-now' }, 'Try now', () => live.retryNow(), () => {}));
+                h('button', {
+                    type: 'button', class: 'plain', 'data-testid': 'retry-now', on: { click: () => live.retryNow() },
+                }, 'Try now'));
         }
         shown = say ? state : null;
         tick();

@@ -8,7 +8,8 @@ import { live, restoredState } from '../connection/live.js';
 export const statusWords = { scheduled: 'Not open yet', open: 'On sale', paused: 'Paused', closed: 'Closed' };
 
 export function statusBadge(status) {
-    return h('span', { class: `badge ${status}`, 'data-testid': 'event-status', dataset: { status } }, statusWords[status] ?? status);
+    const props = { class: `badge ${status}`, 'data-testid': 'event-status', dataset: { status } };
+    return h('span', props, statusWords[status] ?? status);
 }
 
 /** The event a restored person was last busy with, or null. */
@@ -24,22 +25,27 @@ export function eventsView(outlet) {
 
     async function load(cursor) {
         try {
-            const answer = await get(`/api/events${cursor ? `?cursor=${encodeURIComponent(cursor)}` : ''}`);
+            const query = cursor ? `?cursor=${encodeURIComponent(cursor)}` : '';
+            const answer = await get(`/api/events${query}`);
             if (stopped) return;
             if (!cursor) list.replaceChildren();
             list.append(...answer.events.map(card));
-            if (list.children.length === 0) list.append(h('li', { class: 'card' }, 'Nothing is on sale at the moment.'));
-            fill(more, answer.nextCursor && actionButton({ class: 'quiet' }, 'Show more', () => load(answer.nextCursor), showError));
+            if (list.children.length === 0) list.append(h('li', { class: 'card' }, 'Nothing is on sale right now.'));
+            const next = answer.nextCursor;
+            fill(more, next && actionButton({ class: 'quiet' }, 'Show more', () => load(next), showError));
         } catch (error) {
             if (stopped) return;
-            fill(more, h('p', { class: 'message', role: 'alert' }, error.message), actionButton({ class: 'quiet' }, 'Try again', () => load(cursor), showError));
+            fill(more, h('p', { class: 'message', role: 'alert' }, error.message),
+                actionButton({ class: 'quiet' }, 'Try again', () => load(cursor), showError));
         }
     }
 
     const showError = (error) => notify(error.message, 'error');
 
     function card(event) {
-        return h('li', {}, h('a', { class: 'card event', href: `#/events/${encodeURIComponent(event.id)}`, 'data-testid': 'event', dataset: { eventId: event.id } },
+        const href = `#/events/${encodeURIComponent(event.id)}`;
+        const link = { class: 'card event', href, 'data-testid': 'event', dataset: { eventId: event.id } };
+        return h('li', {}, h('a', link,
             statusBadge(event.status),
             h('h2', {}, event.title),
             h('p', { class: 'soft' }, event.venue),
@@ -49,12 +55,16 @@ export function eventsView(outlet) {
     function showWayBack(state) {
         const id = placeOf(state);
         back.hidden = !id;
-        if (id) fill(back, h('a', { class: 'card way-back', href: `#/events/${encodeURIComponent(id)}`, 'data-testid': 'way-back' }, 'Your place is kept. Go back to it →'));
+        const href = `#/events/${encodeURIComponent(id)}`;
+        const link = { class: 'card way-back', href, 'data-testid': 'way-back' };
+        fill(back, h('a', link, 'Your place is kept. Go back to it →'));
     }
 
     const off = live.on('session-restored', showWayBack);
     const offStatus = live.on('event-status-changed', () => load());
-    fill(outlet, h('section', { class: 'stack', 'data-testid': 'events-page' }, h('h1', { tabindex: '-1' }, 'Events'), back, list, more));
+    fill(list, h('li', { class: 'soft' }, 'Loading…'));
+    fill(outlet, h('section', { class: 'stack', 'data-testid': 'events-page' },
+        h('h1', { tabindex: '-1' }, 'Events'), back, list, more));
     showWayBack(restoredState());
     load();
     return {

@@ -5,12 +5,15 @@
 
 const LABEL_HEIGHT = 2.4;
 const GAP = 2;
-const STAGE_HEIGHT = 4;
+const STAGE_HEIGHT = 5;
 /** Blocks more unlike than this do not stand side by side: a small front section gets the middle to itself. */
 const MAX_HEIGHT_RATIO = 1.6;
 const natural = new Intl.Collator('en', { numeric: true }).compare;
 
-/** Gives `{width, height, stage, labels:[{text,x,y}], places:[{id,x,y}]}`; x and y are centres. */
+/**
+ * Gives `{width, height, stage, labels:[{text,x,y}], rows:[{text,x,y}], places:[{id,number,x,y}]}`; x and y are
+ * centres.
+ */
 export function arrange(seats, aspect = 1.5) {
     const blocks = blocksOf(seats);
     const widest = Math.max(1, ...blocks.map((block) => block.width));
@@ -37,7 +40,8 @@ function blocksOf(seats) {
         const rows = [...rowMap]
             .sort(([a], [b]) => natural(String(a), String(b)))
             .map(([, row]) => row.sort((a, b) => natural(String(a.number), String(b.number))));
-        return { name, rows, width: Math.max(...rows.map((row) => row.length)), height: rows.length + LABEL_HEIGHT };
+        const width = Math.max(...rows.map((row) => row.length));
+        return { name, rows, width, height: rows.length + LABEL_HEIGHT };
     });
 }
 
@@ -45,7 +49,8 @@ function pack(blocks, maxWidth) {
     const rows = [];
     for (const block of blocks) {
         const last = rows.at(-1);
-        const alike = last && Math.max(last.height, block.height) <= MAX_HEIGHT_RATIO * Math.min(last.height, block.height);
+        const [low, high] = last ? [last.height, block.height].sort((a, b) => a - b) : [];
+        const alike = last && high <= MAX_HEIGHT_RATIO * low;
         if (alike && last.width + GAP + block.width <= maxWidth + 0.01) {
             last.blocks.push(block);
             last.width += GAP + block.width;
@@ -61,6 +66,7 @@ function pack(blocks, maxWidth) {
 
 function place({ rows, width, height }) {
     const labels = [];
+    const rowLabels = [];
     const places = [];
     let top = STAGE_HEIGHT;
     for (const row of rows) {
@@ -68,16 +74,19 @@ function place({ rows, width, height }) {
         for (const block of row.blocks) {
             labels.push({ text: block.name, x: left + block.width / 2, y: top + LABEL_HEIGHT / 2 });
             for (const [r, seatsInRow] of block.rows.entries()) {
-                const indent = (block.width - seatsInRow.length) / 2;
+                const start = left + (block.width - seatsInRow.length) / 2;
+                const y = top + LABEL_HEIGHT + r + 0.5;
+                rowLabels.push({ text: String(seatsInRow[0].row), x: start - 0.5, y });
                 for (const [n, seat] of seatsInRow.entries()) {
-                    places.push({ id: seat.id, x: left + indent + n + 0.5, y: top + LABEL_HEIGHT + r + 0.5 });
+                    places.push({ id: seat.id, number: String(seat.number), x: start + n + 0.5, y });
                 }
             }
             left += block.width + GAP;
         }
         top += row.height + GAP;
     }
-    return { width, height, labels, places, stage: { x: width / 2, y: 1.6, width: width * 0.5, height: 2 } };
+    const stage = { x: width / 2, y: 1.6, width: width * 0.5, height: 2 };
+    return { width, height, labels, rows: rowLabels, places, stage };
 }
 
 /** Finds seats by position, in constant time. */

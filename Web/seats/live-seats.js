@@ -1,7 +1,7 @@
 // Keeps a SeatState true over the socket: join the room, read the snapshot, follow the messages, mend gaps.
 
-import { get } from '../http.js';
-import { SeatState } from './seat-state.js';
+import { get, getKept } from '../http.js';
+import { SeatState, seatsOf } from './seat-state.js';
 
 /** A lost last message leaves no gap to see, so now and then we ask whether there was one. */
 const CHECK_INTERVAL_MS = 20_000;
@@ -16,11 +16,12 @@ export class LiveSeats {
     #timer = null;
     #retry = null;
     #mending = null;
+    #layout = null;
     #stopped = false;
 
     /**
-     * Hooks: `onSeats()` after a snapshot, `onChange()` after messages, `onJoined(ack)` after each join of the room,
-     * `onRefused(error)` when the room may not be joined.
+     * Hooks: `onSeats()` when the hall is known, `onChange()` when seats changed, `onJoined(ack)` after each join of
+     * the room, `onRefused(error)` when the room may not be joined.
      */
     constructor(live, eventId, hooks) {
         this.#live = live;
@@ -29,6 +30,8 @@ export class LiveSeats {
         for (const type of ['locked', 'released', 'reserved']) {
             this.#unsubscribe.push(live.on(`seat-${type}`, (message) => this.#receive(type, message)));
         }
+        // Redis was rebuilt or its log has ended: what we know of the seats may be wrong, and their numbering is new.
+        this.#unsubscribe.push(live.on('seats-reset', (message) => message.eventId === eventId && this.#restart()));
         this.#timer = setInterval(() => this.#check(), CHECK_INTERVAL_MS);
     }
 
@@ -69,6 +72,12 @@ export class LiveSeats {
         if (outcome === 'gap') this.#mend('gap');
     }
 
+    async #restart() {
+        this.state.pause();
+        await this.#mending;
+        if (!this.#stopped) await this.#mend('reset');
+    }
+
     #check() {
         if (this.state.ready && this.#live.state === 'connected') this.#mend('gap');
     }
@@ -101,10 +110,15 @@ export class LiveSeats {
     }
 
     async #snapshot() {
-        const snapshot = await get(`/api/events/${encodeURIComponent(this.#eventId)}/seats`);
+        const path = `/api/events/${encodeURIComponent(this.#eventId)}`;
+        const { seq, layoutVersion, statuses } = await get(`${path}/seats?format=compact`);
+        const isNew = layoutVersion !== this.#layout?.layoutVersion;
+        // Never changes under its version: the browser keeps it, and a reload fetches one letter per seat.
+        if (isNew) this.#layout = await getKept(`${path}/layout?version=${layoutVersion}`);
         if (this.#stopped) return 'ok';
-        const outcome = this.state.load(snapshot);
-        this.#hooks.onSeats();
+        const outcome = this.state.load({ seq, seats: seatsOf(this.#layout, statuses) });
+        if (isNew) this.#hooks.onSeats();
+        else this.#hooks.onChange();
         return outcome;
     }
 

@@ -15,7 +15,10 @@ export class SeatList {
     #sections = new Map();
     #sectionChoice = h('select', { id: 'seat-section', 'data-testid': 'seat-section' });
     #rowChoice = h('select', { id: 'seat-row', 'data-testid': 'seat-row' });
-    #row = h('div', { class: 'seat-row', role: 'group', 'data-testid': 'seat-buttons', 'aria-label': 'Seats of this row' });
+    #row = h('div', {
+        class: 'seat-row', role: 'group', 'data-testid': 'seat-buttons',
+        'aria-label': 'Seats of this row; arrow keys move',
+    });
     #buttons = new Map();
 
     constructor({ statusOf, onPick, currency }) {
@@ -24,6 +27,7 @@ export class SeatList {
         this.#currency = currency;
         this.#sectionChoice.addEventListener('change', () => this.#showRows());
         this.#rowChoice.addEventListener('change', () => this.#showSeats());
+        this.#row.addEventListener('keydown', (event) => this.#move(event));
         this.element = h('div', { class: 'seat-list', 'data-testid': 'seat-list' },
             h('div', { class: 'fields' },
                 h('div', { class: 'field' }, h('label', { for: 'seat-section' }, 'Section'), this.#sectionChoice),
@@ -45,12 +49,6 @@ export class SeatList {
         this.#showRows(row);
     }
 
-    /** Goes to a seat's row, for a link from elsewhere on the page. */
-    reveal(seat) {
-        this.#sectionChoice.value = seat.section;
-        this.#showRows(String(seat.row));
-    }
-
     #showRows(keep) {
         const rows = this.#sections.get(this.#sectionChoice.value) ?? new Map();
         fill(this.#rowChoice, [...rows.keys()].map((name) => h('option', { value: name }, name)));
@@ -64,13 +62,27 @@ export class SeatList {
         fill(this.#row, seats.map((seat) => {
             const sign = h('span', { class: 'sign', 'aria-hidden': 'true' });
             const button = h('button', {
-                type: 'button', class: 'seat', 'data-testid': 'seat', dataset: { seatId: seat.id },
+                type: 'button', class: 'seat', tabindex: '-1', 'data-testid': 'seat',
+                dataset: { seatId: seat.id },
                 on: { click: () => this.#onPick(seat.id) },
             }, h('span', {}, String(seat.number)), sign);
             this.#buttons.set(seat.id, { seat, button, sign });
             return button;
         }));
+        if (this.#row.firstElementChild) this.#row.firstElementChild.tabIndex = 0;
         this.refresh();
+    }
+
+    /** One stop of the tab key for the whole row; the arrow keys go from seat to seat. */
+    #move(event) {
+        const buttons = [...this.#row.children];
+        const at = buttons.indexOf(event.target);
+        const to = { ArrowRight: at + 1, ArrowLeft: at - 1, Home: 0, End: buttons.length - 1 }[event.key];
+        if (at < 0 || !buttons[to]) return;
+        event.preventDefault();
+        event.target.tabIndex = -1;
+        buttons[to].tabIndex = 0;
+        buttons[to].focus();
     }
 
     /** Brings the visible row and the counts up to date. */

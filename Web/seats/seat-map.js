@@ -4,11 +4,13 @@
 
 import { h } from '../dom.js';
 import { arrange, SeatGrid } from './geometry.js';
+import { paintHall } from './painting.js';
 
 /** Below this many pixels a seat cannot be hit on purpose: a tap zooms in instead. */
 const MIN_TAP_PX = 11;
 const MAX_PX_PER_SEAT = 64;
-const SHAPES = ['available', 'locked', 'reserved', 'pending', 'mine'];
+/** A window that changes its shape by more than this gets the hall arranged anew. */
+const MAX_ASPECT_CHANGE = 1.25;
 
 export class SeatMap {
     #canvas = h('canvas', { class: 'seat-map', 'data-testid': 'seat-map', 'aria-hidden': 'true' });
@@ -16,6 +18,8 @@ export class SeatMap {
     #statusOf;
     #describe;
     #onPick;
+    #seats = [];
+    #aspect = 1.5;
     #plan = null;
     #grid = null;
     #view = { scale: 1, x: 0, y: 0 };
@@ -32,10 +36,12 @@ export class SeatMap {
         this.#statusOf = statusOf;
         this.#describe = describe;
         this.#onPick = onPick;
-        this.element = h('div', { class: 'seat-map-box' }, this.#canvas, this.#tip, h('div', { class: 'map-tools' },
+        this.element = h('div', { class: 'seat-map-box' }, this.#canvas, this.#tip);
+        /** The map's buttons, to be placed where they cover no seat. */
+        this.tools = h('div', { class: 'map-tools', role: 'group', 'aria-label': 'Map' },
             this.#tool('+', 'Zoom in', () => this.#zoomAt(1.6)),
             this.#tool('−', 'Zoom out', () => this.#zoomAt(1 / 1.6)),
-            this.#tool('⤢', 'Show the whole hall', () => this.#fit())));
+            this.#tool('⤢', 'Show the whole hall', () => this.#fit()));
         this.#listen();
         this.#observer = new ResizeObserver(() => this.#resize());
         this.#observer.observe(this.#canvas);
@@ -47,11 +53,17 @@ export class SeatMap {
     }
 
     setSeats(seats) {
-        const box = this.#canvas.getBoundingClientRect();
-        this.#plan = arrange(seats, box.height > 0 ? box.width / box.height : 1.5);
-        this.#grid = new SeatGrid(this.#plan.places);
+        this.#seats = seats;
+        this.#arrange();
         this.#resize();
         this.#fit();
+    }
+
+    #arrange() {
+        const { clientWidth: width, clientHeight: height } = this.#canvas;
+        this.#aspect = height > 0 ? width / height : 1.5;
+        this.#plan = arrange(this.#seats, this.#aspect);
+        this.#grid = new SeatGrid(this.#plan.places);
     }
 
     stop() {
@@ -76,8 +88,15 @@ export class SeatMap {
             this.#canvas.width = Math.round(width * ratio);
             this.#canvas.height = Math.round(height * ratio);
         }
-        if (this.#fitted) this.#fit();
-        else this.draw();
+        const change = height > 0 ? width / height / this.#aspect : 1;
+        if (this.#plan && Math.max(change, 1 / change) > MAX_ASPECT_CHANGE) {
+            this.#arrange();
+            this.#fit();
+        } else if (this.#fitted) {
+            this.#fit();
+        } else {
+            this.draw();
+        }
     }
 
     #fitScale() {
@@ -202,67 +221,11 @@ export class SeatMap {
         context.setTransform(scale * ratio, 0, 0, scale * ratio,
             (this.#canvas.clientWidth / 2 - x * scale) * ratio, (this.#canvas.clientHeight / 2 - y * scale) * ratio);
         const style = getComputedStyle(this.#canvas);
-        const colour = (name) => style.getPropertyValue(name).trim();
-        this.#paintHall(context, colour);
-        const groups = new Map(SHAPES.map((shape) => [shape, []]));
         const reachX = this.#canvas.clientWidth / scale / 2 + 1;
         const reachY = this.#canvas.clientHeight / scale / 2 + 1;
-        for (const place of this.#plan.places) {
-            if (Math.abs(place.x - x) > reachX || Math.abs(place.y - y) > reachY) continue;
-            groups.get(this.#statusOf(place.id))?.push(place);
-        }
-        for (const [shape, places] of groups) paintSeats(context, shape, places, colour(`--seat-${shape}`), colour('--seat-mark'));
-    }
-
-    #paintHall(context, colour) {
-        const { stage, labels } = this.#plan;
-        context.fillStyle = colour('--stage');
-        context.beginPath();
-        context.roundRect(stage.x - stage.width / 2, stage.y - stage.height / 2, stage.width, stage.height, 0.8);
-        context.fill();
-        context.textAlign = 'center';
-        context.textBaseline = 'middle';
-        context.fillStyle = colour('--text-soft');
-        // Sizes are in seats; far out, words stay readable at 11 px.
-        context.font = `600 ${Math.max(1.1, 11 / this.#view.scale)}px system-ui, sans-serif`;
-        context.fillText('STAGE', stage.x, stage.y);
-        for (const label of labels) context.fillText(label.text, label.x, label.y);
-    }
-}
-
-/** One path per shape. Shapes differ in form as well as colour: disc, ring, cross, ring with a dot, square with a tick. */
-function paintSeats(context, shape, places, colour, markColour) {
-    if (places.length === 0) return;
-    context.fillStyle = colour;
-    context.strokeStyle = colour;
-    context.beginPath();
-    for (const { x, y } of places) {
-        if (shape === 'mine') context.roundRect(x - 0.45, y - 0.45, 0.9, 0.9, 0.2);
-        else if (shape === 'reserved') {
-            context.moveTo(x - 0.2, y - 0.2);
-            context.lineTo(x + 0.2, y + 0.2);
-            context.moveTo(x + 0.2, y - 0.2);
-            context.lineTo(x - 0.2, y + 0.2);
-        } else {
-            const radius = shape === 'available' ? 0.4 : 0.33;
-            context.moveTo(x + radius, y);
-            context.arc(x, y, radius, 0, 2 * Math.PI);
-        }
-    }
-    context.lineWidth = shape === 'reserved' ? 0.12 : 0.14;
-    if (shape === 'available' || shape === 'mine') context.fill();
-    else context.stroke();
-    context.beginPath();
-    if (shape === 'mine') {
-        for (const { x, y } of places) {
-            context.moveTo(x - 0.22, y);
-            context.lineTo(x - 0.05, y + 0.18);
-            context.lineTo(x + 0.24, y - 0.18);
-        }
-        context.strokeStyle = markColour;
-        context.stroke();
-    } else if (shape === 'pending') {
-        for (const { x, y } of places) context.rect(x - 0.12, y - 0.12, 0.24, 0.24);
-        context.fill();
+        paintHall(context, {
+            plan: this.#plan, view: { scale, x, y, reachX, reachY }, statusOf: this.#statusOf,
+            colour: (name) => style.getPropertyValue(name).trim(),
+        });
     }
 }

@@ -5,8 +5,14 @@
 // buffer makes it safe to subscribe first and read the snapshot second, in whatever order the two arrive.
 
 const STATUS_OF = { locked: 'locked', released: 'available', reserved: 'reserved' };
+const STATUS_OF_LETTER = { a: 'available', l: 'locked', r: 'reserved' };
 /** A snapshot takes a second or two; far more messages than that bring means the snapshot is useless anyway. */
 const MAX_BUFFERED = 2000;
+
+/** Joins a layout with its snapshot: one letter per seat, in the layout's order. */
+export function seatsOf(layout, statuses) {
+    return layout.seats.map((seat, index) => ({ ...seat, status: STATUS_OF_LETTER[statuses[index]] ?? 'available' }));
+}
 
 export class SeatState {
     seats = new Map();
@@ -16,7 +22,7 @@ export class SeatState {
 
     /** Takes a snapshot `{seq, seats}`, then what was buffered. Gives `'ok'` or `'gap'`. */
     load({ seq, seats }) {
-        this.seats = new Map(seats.map((seat) => [seat.id, { ...seat }]));
+        this.seats = new Map(seats.map((seat) => [seat.id, seat]));
         this.seq = seq;
         return this.#drain();
     }
@@ -42,7 +48,7 @@ export class SeatState {
         this.ready = false;
     }
 
-    /** Takes a sync answer `{seq, changes}` or `{reset:true}`. Gives `'ok'`, `'gap'`, or `'reset'` when only a snapshot helps. */
+    /** Takes a sync answer `{seq, changes}` or `{reset:true}`. Gives `'ok'`, `'gap'`, or `'reset'`: take a snapshot. */
     merge(answer) {
         // A number below ours means that the counter began anew: ours belongs to a life that is gone.
         if (answer.reset || !Array.isArray(answer.changes) || answer.seq < this.seq) {

@@ -7,6 +7,8 @@ export class Selection {
     confirmed = [];
     desired = [];
     expiresAt = null;
+    /** How often the hold may still be extended; null until the service has said. */
+    extensionsLeft = null;
     #send;
     #onChange;
     #onRefused;
@@ -38,10 +40,9 @@ export class Selection {
         return this.#pump();
     }
 
-    /** Takes the service's word, from a join, a restore or an expiry. A wish under way is answered by its own request. */
-    adopt({ selectedSeats = [], expiresAt = null }) {
-        this.confirmed = [...selectedSeats];
-        this.expiresAt = this.confirmed.length > 0 ? (expiresAt ?? this.expiresAt) : null;
+    /** Takes the service's word: a join, a restore, an expiry. A wish under way is answered by its own request. */
+    adopt({ selectedSeats = [], expiresAt = null, extensionsLeft }) {
+        this.#settle(selectedSeats, expiresAt ?? this.expiresAt, extensionsLeft);
         if (!this.#busy) this.desired = [...this.confirmed];
         this.#onChange();
     }
@@ -52,7 +53,7 @@ export class Selection {
             const sent = [...this.desired];
             try {
                 const answer = await this.#send(sent);
-                this.#settle(answer.selectedSeats ?? sent, answer.expiresAt);
+                this.#settle(answer.selectedSeats ?? sent, answer.expiresAt, answer.extensionsLeft);
                 if (sameSet(sent, this.desired)) this.desired = [...this.confirmed];
             } catch (error) {
                 const truth = error.body?.selectedSeats;
@@ -66,7 +67,8 @@ export class Selection {
         }
     }
 
-    #settle(selectedSeats, expiresAt) {
+    #settle(selectedSeats, expiresAt, extensionsLeft = this.extensionsLeft) {
+        this.extensionsLeft = extensionsLeft;
         this.confirmed = [...selectedSeats];
         this.expiresAt = this.confirmed.length > 0 ? (expiresAt ?? null) : null;
     }

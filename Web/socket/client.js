@@ -8,15 +8,7 @@
 
 import { decode, encodeConnect, encodeEvent, encodeAck, DISCONNECT, PONG } from './packets.js';
 import { backoffMs } from './backoff.js';
-
-/** A refused or unanswered event. `code` is the server's, or NOT_CONNECTED, TIMEOUT. */
-export class SocketProblem extends Error {
-    constructor(code, message, body = {}) {
-        super(message);
-        this.name = 'SocketProblem';
-        Object.assign(this, { code, body });
-    }
-}
+import { SocketProblem } from './problem.js';
 
 const CONNECT_TIMEOUT_MS = 10_000;
 const ACK_TIMEOUT_MS = 10_000;
@@ -91,10 +83,11 @@ export class SocketClient {
         if (this.#state === 'connected') this.#socket.send(encodeEvent(event, payload));
     }
 
-    /** Sends an event and gives its acknowledgement. Throws `SocketProblem` when refused, unanswered or not connected. */
+    /** Sends an event, gives its acknowledgement. Throws `SocketProblem` when refused, unanswered or not connected. */
     request(event, payload, { timeoutMs = ACK_TIMEOUT_MS } = {}) {
         if (this.#state !== 'connected') {
-            return Promise.reject(new SocketProblem('NOT_CONNECTED', 'Not connected at the moment. Please wait for the connection to return.'));
+            const sentence = 'Not connected at the moment. Please wait for the connection to return.';
+            return Promise.reject(new SocketProblem('NOT_CONNECTED', sentence));
         }
         const id = this.#nextAckId++;
         return new Promise((resolve, reject) => {
@@ -227,7 +220,7 @@ export class SocketClient {
 
     // ---- losing and coming back
 
-    /** The instance is leaving: stay until our moment, then move over. Should it cut us off earlier, wait until then. */
+    /** The instance is leaving: stay until our moment, then move over. If it cuts us off earlier, wait until then. */
     #drain(reconnectAfterMs) {
         const delay = Math.min(60_000, Math.max(0, Number(reconnectAfterMs) || 0));
         this.#notBeforeMs = Date.now() + delay;

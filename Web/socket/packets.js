@@ -21,7 +21,8 @@ export function decode(text) {
     if (!type) throw new PacketError('unknown Engine.IO packet type');
     if (type === 'open') {
         const handshake = parseJSON(text.slice(1));
-        if (!(handshake?.pingInterval > 0) || !(handshake?.pingTimeout > 0)) throw new PacketError('handshake without heartbeat');
+        const hasHeartbeat = handshake?.pingInterval > 0 && handshake?.pingTimeout > 0;
+        if (!hasHeartbeat) throw new PacketError('handshake without heartbeat');
         return { type, handshake };
     }
     return type === 'message' ? { type, packet: decodeSocketPacket(text, 1) } : { type };
@@ -42,8 +43,9 @@ function decodeSocketPacket(text, start) {
     const id = digits ? Number(digits[0]) : undefined;
     if (digits) index += digits[0].length;
     const data = index < text.length ? parseJSON(text.slice(index)) : undefined;
-    if (type === 'event' && !(Array.isArray(data) && typeof data[0] === 'string')) throw new PacketError('an event has no name');
-    if (type === 'ack' && !(Array.isArray(data) && id !== undefined)) throw new PacketError('an acknowledgement has no id');
+    const isList = Array.isArray(data);
+    if (type === 'event' && !(isList && typeof data[0] === 'string')) throw new PacketError('an event has no name');
+    if (type === 'ack' && !(isList && id !== undefined)) throw new PacketError('an acknowledgement has no id');
     return { type, namespace, id, data };
 }
 

@@ -1,6 +1,6 @@
 // My tickets: every reservation of this person, newest as the service lists them, with what can still be done.
 
-import { actionButton, fill, h, notify } from '../dom.js';
+import { actionButton, confirmButton, fill, focusHeading, h, notify } from '../dom.js';
 import { get, post } from '../http.js';
 import { ticket } from './ticket.js';
 
@@ -19,17 +19,23 @@ export function ticketsView(outlet) {
 
     async function load(cursor) {
         try {
-            const answer = await get(`/api/reservations/my${cursor ? `?cursor=${encodeURIComponent(cursor)}` : ''}`);
-            const rows = await Promise.all(answer.reservations.map(async (reservation) => card(reservation, await eventOf(reservation.eventId))));
+            const query = cursor ? `?cursor=${encodeURIComponent(cursor)}` : '';
+            const answer = await get(`/api/reservations/my${query}`);
+            const cards = answer.reservations.map(async (row) => card(row, await eventOf(row.eventId)));
+            const rows = await Promise.all(cards);
             if (stopped) return;
             if (!cursor) list.replaceChildren();
             list.append(...rows);
             if (list.children.length === 0) {
-                list.append(h('p', { class: 'card', 'data-testid': 'no-tickets' }, 'You have no tickets yet. ', h('a', { href: '#/events' }, 'See the events')));
+                list.append(h('p', { class: 'card', 'data-testid': 'no-tickets' }, 'You have no tickets yet. ',
+                    h('a', { href: '#/events' }, 'See the events')));
             }
-            fill(more, answer.nextCursor && actionButton({ class: 'quiet' }, 'Show more', () => load(answer.nextCursor), showError));
+            const next = answer.nextCursor;
+            fill(more, next && actionButton({ class: 'quiet' }, 'Show more', () => load(next), showError));
         } catch (error) {
-            if (!stopped) fill(list, h('p', { class: 'message', role: 'alert' }, error.message), actionButton({ class: 'quiet' }, 'Try again', () => load(), showError));
+            if (stopped) return;
+            fill(cursor ? more : list, h('p', { class: 'message', role: 'alert' }, error.message),
+                actionButton({ class: 'quiet' }, 'Try again', () => load(cursor), showError));
         }
     }
 
@@ -38,33 +44,28 @@ export function ticketsView(outlet) {
     function card(reservation, event) {
         const actions = [];
         if (reservation.status === 'pending') {
-            actions.push(h('a', { class: 'button primary', href: `#/checkout/${encodeURIComponent(reservation.reservationId)}` }, 'Pay now'));
+            const href = `#/checkout/${encodeURIComponent(reservation.reservationId)}`;
+            const pay = h('a', { class: 'button primary', href, 'data-testid': 'pay-now' }, 'Pay now');
+            actions.push(pay, cancelButton(reservation));
         }
-        if (reservation.status === 'pending' || reservation.status === 'paid') actions.push(cancelButton(reservation));
         return ticket(reservation, event, ...actions);
     }
 
-    /** Asks once more in place: a cancelled ticket is gone for good. */
+    /** A ticket given back is gone for good, so it asks once more; a paid one cannot be given back. */
     function cancelButton(reservation) {
-        const box = h('span', { class: 'row' });
-        const ask = () => fill(box, h('button', { type: 'button', class: 'quiet', 'data-testid': 'cancel', on: { click: confirm } }, 'Cancel'));
-        function confirm() {
-            const yes = actionButton({ class: 'danger', 'data-testid': 'cancel-confirm' }, 'Yes, give the seats back', async () => {
+        return confirmButton({
+            testId: 'cancel', label: 'Cancel', question: 'Yes, give the seats back', onError: showError,
+            async action() {
                 await post(`/api/reservations/${encodeURIComponent(reservation.reservationId)}/cancel`);
                 notify('Cancelled. The seats were given back.');
                 await load();
-            }, (error) => {
-                showError(error);
-                ask();
-            });
-            fill(box, yes, h('button', { type: 'button', class: 'quiet', on: { click: ask } }, 'Keep'));
-            yes.focus();
-        }
-        ask();
-        return box;
+                focusHeading(outlet);
+            },
+        });
     }
 
-    fill(outlet, h('section', { class: 'narrow stack', 'data-testid': 'tickets-page' }, h('h1', { tabindex: '-1' }, 'My tickets'), list, more));
+    fill(outlet, h('section', { class: 'narrow stack', 'data-testid': 'tickets-page' },
+        h('h1', { tabindex: '-1' }, 'My tickets'), list, more));
     load();
     return {
         title: 'My tickets',

@@ -1,7 +1,7 @@
 // Waiting: place, people ahead, everyone, the wait in words. Calm: numbers change in place, and are read out every 15
 // s at most.
 
-import { actionButton, h, notify, setText } from '../dom.js';
+import { confirmButton, h, notify, setText } from '../dom.js';
 import { dateTime, number } from '../format.js';
 import { estimateInWords, progressOf } from './estimate.js';
 
@@ -14,26 +14,34 @@ export function waitingRoomView({ event, queue, leave }) {
     const ahead = h('dd', { 'data-testid': 'queue-ahead' }, '–');
     const total = h('dd', { 'data-testid': 'queue-total' }, '–');
     const estimate = h('p', { class: 'estimate', 'data-testid': 'queue-estimate' }, '');
-    const progress = h('progress', { max: '1', value: 0, 'aria-label': 'Your way through the queue', 'data-testid': 'queue-progress' });
+    const progress = h('progress', {
+        max: '1', value: 0, 'aria-label': 'Your way through the queue', 'data-testid': 'queue-progress',
+    });
     const spoken = h('p', { class: 'hidden-visually', 'aria-live': 'polite', 'data-testid': 'queue-spoken' });
-    const title = h('h2', { id: 'waiting-title' }, 'You are in the queue');
+    const title = h('h2', { id: 'waiting-title', tabindex: '-1' }, 'You are in the queue');
     const lobby = h('p', { 'data-testid': 'lobby-text', hidden: true });
     const numbers = h('div', { class: 'stack' },
         h('p', { class: 'position-line' }, h('span', { class: 'soft' }, 'Your place'), position),
         progress, estimate,
-        h('dl', { class: 'facts' }, h('div', {}, h('dt', {}, 'Ahead of you'), ahead), h('div', {}, h('dt', {}, 'Waiting in all'), total)));
-    const paused = h('p', { class: 'message warning', role: 'status', hidden: true }, 'The sale is paused. Your place is kept.');
+        h('dl', { class: 'facts' },
+            h('div', {}, h('dt', {}, 'Ahead of you'), ahead), h('div', {}, h('dt', {}, 'Waiting in all'), total)));
+    const paused = h('p', { class: 'message warning', role: 'status', hidden: true },
+        'The sale is paused. Your place is kept.');
+    let inLobby = false;
     let best = Infinity;
     let spokenAtMs = 0;
     let pendingSpeech = null;
 
     function update(state) {
-        const inLobby = state.status === 'lobby';
+        // Messages carry no status: without a place, who was in the lobby still is.
+        inLobby = state.status === 'lobby' || (inLobby && !(state.position >= 1));
         lobby.hidden = !inLobby;
         numbers.hidden = inLobby;
         setText(title, inLobby ? 'You are in the lobby' : 'You are in the queue');
         if (inLobby) {
-            setText(lobby, `The sale opens ${dateTime(event.sale?.opensAt)}. Places are then drawn by lot among everyone in the lobby: being early is no advantage, and you need do nothing.`);
+            const others = state.totalWaiting > 1 ? ` ${number(state.totalWaiting)} people are here.` : '';
+            setText(lobby, `The sale opens ${dateTime(event.sale?.opensAt)}. Places are then drawn by lot among`
+                + ` everyone in the lobby: being early is no advantage, and you need do nothing.${others}`);
             return;
         }
         if (!(state.position >= 1)) return;
@@ -44,7 +52,8 @@ export function waitingRoomView({ event, queue, leave }) {
         sessionStorage.setItem(startKey, String(start));
         setText(position, number(state.position));
         setText(ahead, number(state.ahead ?? state.position - 1));
-        if (Number.isFinite(state.totalWaiting ?? state.queueSize)) setText(total, number(state.totalWaiting ?? state.queueSize));
+        const all = state.totalWaiting ?? state.queueSize;
+        if (Number.isFinite(all)) setText(total, number(all));
         setText(estimate, estimateInWords(state.etaSeconds ?? NaN));
         progress.value = progressOf(start, state.position);
         speak();
@@ -61,10 +70,17 @@ export function waitingRoomView({ event, queue, leave }) {
         setText(spoken, `You are number ${position.textContent} in the queue. ${estimate.textContent}.`);
     }
 
-    const element = h('section', { class: 'card waiting stack', id: 'waiting-room', 'data-testid': 'waiting-room', 'aria-labelledby': 'waiting-title' },
-        title, paused, lobby, numbers, spoken,
-        h('p', { class: 'soft' }, 'You can reload, lose the network or use another tab: your place is kept. You are let in automatically.'),
-        actionButton({ class: 'quiet', 'data-testid': 'leave-queue' }, 'Leave the queue', leave, (error) => notify(error.message, 'error')));
+    const element = h('section', {
+        class: 'card waiting stack', id: 'waiting-room', 'data-testid': 'waiting-room',
+        'aria-labelledby': 'waiting-title',
+    },
+    title, paused, lobby, numbers, spoken,
+    h('p', { class: 'soft' },
+        'You can reload, lose the network or use another tab: your place is kept. You are let in automatically.'),
+    confirmButton({
+        testId: 'leave-queue', label: 'Leave the queue', question: 'Yes, give up my place', keep: 'Stay', action: leave,
+        onError: (error) => notify(error.message, 'error'),
+    }));
     update(queue);
     return {
         element,

@@ -1,6 +1,7 @@
 import test from 'node:test';
 import assert from 'node:assert/strict';
-import { SocketClient, SocketProblem } from '../../../Web/socket/client.js';
+import { SocketClient } from '../../../Web/socket/client.js';
+import { SocketProblem } from '../../../Web/socket/problem.js';
 
 /** A socket without a network: the test plays the server. */
 class FakeSocket extends EventTarget {
