@@ -2,6 +2,7 @@ package import Accounts
 import EngineIO
 import EngineIOServer
 package import Events
+import Foundation
 import HTTPTypes
 import HoldfastCore
 import Hummingbird
@@ -92,7 +93,8 @@ package struct Gateway: Sendable {
             eventLoopGroup: eventLoopGroup,
             logger: logger
         )
-        let passes = try await EntryPassSigner(secrets: settings.secrets.split(separator: ",").map(String.init))
+        let secrets = settings.secrets.split(separator: ",").map { $0.trimmingCharacters(in: .whitespacesAndNewlines) }
+        let passes = try await EntryPassSigner(secrets: secrets)
         let origins = OriginPolicy(allowed: settings.corsOrigins)
         let drain = DrainState()
         let presence = Presence(redis: slices.redis, stateTTL: settings.stateTTL)

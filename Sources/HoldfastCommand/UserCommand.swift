@@ -56,7 +56,7 @@ struct UserCommand: AsyncParsableCommand {
                 )
                 switch outcome {
                 case .registered(let user): print(user.userID)
-                case .exists: throw CommandFailure("the user '\(userID)' or their e-mail address exists already")
+                case .exists: throw CommandFailure("the user '\(userID)' exists already")
                 case .busy: throw CommandFailure("too busy to hash the password; try again")
                 }
             }

@@ -42,10 +42,12 @@ package final class Presence: Sendable {
         try await run([at("leave", place, event, user)])
     }
 
-    /// Notes activity of many users in one pipeline; those without state stay without.
+    /// Notes activity of many users in pipelines of at most 500; those without state stay without.
     package func touch(_ users: some Collection<UserID>) async throws(RedisError) {
-        guard !users.isEmpty else { return }
-        try await run(users.map { call("touch", $0) })
+        let calls = users.map { call("touch", $0) }
+        for start in stride(from: 0, to: calls.count, by: Self.batch) {
+            try await run(Array(calls[start..<min(start + Self.batch, calls.count)]))
+        }
     }
 
     private func at(_ action: RedisArgument, _ place: Place, _ event: EventID, _ user: UserID) -> RedisScriptCall {

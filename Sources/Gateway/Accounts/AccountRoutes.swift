@@ -38,7 +38,7 @@ struct AccountRoutes: Sendable {
         )
         switch outcome {
         case .exists:
-            throw Problem(.userExists, "This user id or e-mail address is taken.")
+            throw Problem(.userExists, "This user id is taken.")
         case .busy(let seconds):
             throw Problem(.tooManyRequests, "Too many people register right now.", retryAfterSeconds: seconds)
         case .registered(let account):
