@@ -7,6 +7,8 @@ package import Redis
 package final class Presence: Sendable {
     private let redis: RedisClient
     private let stateTTL: Duration
+    /// Tells this process from the others in the rooms; it need not outlive it.
+    private let instance = String(UInt64.random(in: 0 ... .max), radix: 36)
 
     /// How long an instance's word that somebody is in a room counts; instances repeat it every third of it.
     package static let roomTTL = Duration.seconds(30)
@@ -71,7 +73,7 @@ package final class Presence: Sendable {
     }
 
     /// The user has left the room for good.
-    /// - Returns: how many different users remain. A user with another tab elsewhere counts again within ten seconds.
+    /// - Returns: how many different users remain. A user with another tab elsewhere stays.
     package func depart(_ user: UserID, from event: EventID) async throws(RedisError) -> Int {
         try await count([inRoom("depart", [user], event), at("leave", .event, event, user)])
     }
@@ -100,8 +102,9 @@ package final class Presence: Sendable {
     ) -> RedisScriptCall {
         RedisScriptCall(
             Self.room,
-            keys: [PresenceKeys.room(of: event)],
-            arguments: [action, RedisArgument(Self.roomTTL.milliseconds)] + users.map { RedisArgument($0.rawValue) }
+            keys: [PresenceKeys.room(of: event), PresenceKeys.roomInstances(of: event)],
+            arguments: [action, RedisArgument(Self.roomTTL.milliseconds), RedisArgument(instance)]
+                + users.map { RedisArgument($0.rawValue) }
         )
     }
 

@@ -8,6 +8,9 @@ package enum PresenceKeys {
     /// Sorted set of the people in an event's room: user → last seen, in ms by Redis' clock.
     package static func room(of event: EventID) -> String { "hf:{event:\(event)}:room" }
 
+    /// Hash of the same people: user → the instances with a socket of theirs in the room.
+    package static func roomInstances(of event: EventID) -> String { "hf:{event:\(event)}:room-instances" }
+
     /// Held for a second by the instance that last told the room how many are in it.
     package static func announcement(of event: EventID) -> String { "hf:{event:\(event)}:room-announced" }
 }

@@ -90,7 +90,9 @@ final class SessionGuard: Service {
             checks = checks.filter { ids.contains($0.key) }
             return all.filter { socket in
                 guard let check = checks[socket.id] else { return true }
-                return check.nextCheck <= now || check.sessionExpiresAt <= time
+                if check.nextCheck <= now || check.sessionExpiresAt <= time { return true }
+                // With a session shorter than a full check's wait, activity has to be told before it runs out.
+                return busy.contains(socket.id) && check.sessionExpiresAt - time < refreshThreshold
             }
         }
         try await presence.touch(Set(all.lazy.filter { busy.contains($0.id) }.map { $0.identity.user }))
@@ -101,12 +103,11 @@ final class SessionGuard: Service {
                 close(socket, .sessionEnded)
                 continue
             }
-            checks.withLock {
-                $0[socket.id] = Check(sessionExpiresAt: expiresAt, nextCheck: now + Self.fullCheck)
-            }
+            var end = expiresAt
             if busy.contains(socket.id), expiresAt - time < refreshThreshold {
-                _ = try await sessions.extend(socket.identity.session, of: socket.identity.user)
+                end = try await sessions.extend(socket.identity.session, of: socket.identity.user)?.expiresAt ?? end
             }
+            checks.withLock { $0[socket.id] = Check(sessionExpiresAt: end, nextCheck: now + Self.fullCheck) }
         }
     }
 
