@@ -238,7 +238,10 @@ let package = Package(
         ),
         .testTarget(
             name: "EngineIOServerTests",
-            dependencies: ["EngineIOServer", "TestSupport", "EngineIO", nioCore, nioPosix, logging],
+            dependencies: [
+                "EngineIOServer", "TestSupport", "EngineIO", nioCore, nioPosix, nioEmbedded, nioHTTP1, nioHTTPTypes,
+                nioHTTPTypesHTTP1, logging,
+            ],
             swiftSettings: settings
         ),
         .testTarget(
@@ -248,7 +251,9 @@ let package = Package(
         ),
         .testTarget(
             name: "SocketIORedisTests",
-            dependencies: ["SocketIORedis", "TestSupport", "SocketIO", "Redis", nioCore, nioPosix, logging],
+            dependencies: [
+                "SocketIORedis", "TestSupport", "SocketIO", "EngineIO", "Redis", nioCore, nioPosix, logging,
+            ],
             swiftSettings: settings
         ),
         .testTarget(
@@ -313,7 +318,7 @@ let package = Package(
             name: "ProtocolTests",
             dependencies: [
                 "TestSupport", "EngineIO", "EngineIOServer", "SocketIO", "SocketIORedis", "Redis", hummingbird, nioCore,
-                nioPosix, nioHTTP1, httpClient, logging,
+                nioPosix, nioHTTP1, httpClient, logging, lifecycle,
             ],
             swiftSettings: settings
         ),

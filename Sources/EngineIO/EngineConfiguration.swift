@@ -15,7 +15,19 @@ package struct EngineConfiguration: Sendable {
     /// Asked on the connection's loop before a handshake; must not block. `nil` lets the request in.
     package var allowRequest: @Sendable (EngineRequest) -> EngineRefusal? = { _ in nil }
 
+    /// Which pages of other origins may read the endpoint's HTTP answers, errors included.
+    package var cors: EngineCORS = .sameOrigin
+
     package init() {}
+}
+
+/// Cross-origin rules for an endpoint's HTTP answers. WebSocket handshakes know none: `allowRequest` looks at them.
+package enum EngineCORS: Sendable {
+    case sameOrigin
+    /// Everybody, without credentials.
+    case any
+    /// Those for which `allows` is true, told their origin and the request's host.
+    case origins(credentials: Bool, allows: @Sendable (_ origin: String, _ host: String?) -> Bool)
 }
 
 /// Why a handshake is refused, as HTTP says it.

@@ -76,7 +76,8 @@ package struct EngineSessionState: ~Copyable {
         case .binary(let data):
             return .deliverBinary(data)
         case .pong:
-            // A pong nobody asked for proves as much: the peer is there.
+            // One that nobody asked for changes nothing: each would cost its session an entry among the deadlines.
+            guard case .awaitingPong = self.state else { return .none }
             let pingAt = now + self.pingInterval
             self.state = .idle(pingAt: pingAt)
             return .schedulePing(at: pingAt)

@@ -49,7 +49,7 @@ package struct BroadcastOperator: Sendable {
     private func send(_ packet: EncodedPacket) {
         SocketIOMetrics.shared.broadcastSent()
         let (rooms, except, isVolatile) = (self.rooms, self.exceptRooms, self.isVolatile)
-        self.namespace.onShards(of: rooms) { shard in
+        self.namespace.onShards { shard in
             shard.broadcast(packet, rooms: rooms, except: except, isVolatile: isVolatile)
         }
         self.publish(.broadcast(packet, isVolatile: isVolatile))
@@ -98,7 +98,7 @@ package struct BroadcastOperator: Sendable {
 extension Namespace {
     /// Does to this node's sockets what an operator or another node asks.
     func apply(_ operation: ClusterMessage.Operation, rooms: [String], except: [String]) {
-        self.onShards(of: rooms) { shard in
+        self.onShards { shard in
             if case .broadcast(let packet, let isVolatile) = operation {
                 return shard.broadcast(packet, rooms: rooms, except: except, isVolatile: isVolatile)
             }

@@ -1,3 +1,4 @@
+import DequeModule
 import NIOCore
 import Synchronization
 
@@ -8,7 +9,7 @@ import Synchronization
 ///   jobs are not counted: there is one of each per handler.
 final class HandlerQueue: Sendable {
     private struct State {
-        var jobs: [HandlerJob] = []
+        var jobs: Deque<HandlerJob> = []
         var isRunning = false
     }
 
@@ -48,11 +49,9 @@ final class HandlerQueue: Sendable {
                 await job.runQueued(socket)
             }
             next = self.state.withLock { state in
-                if state.jobs.isEmpty {
-                    state.isRunning = false
-                    return nil
-                }
-                return state.jobs.removeFirst()
+                let job = state.jobs.popFirst()
+                if job == nil { state.isRunning = false }
+                return job
             }
         }
     }

@@ -1,4 +1,3 @@
-import EngineIO
 package import NIOCore
 import Synchronization
 
@@ -11,22 +10,15 @@ package final class Namespace: Sendable {
     unowned let server: SocketIOServer
     private let shardsBox = Mutex<[NamespaceShard]>([])
     private let handlersBox = Mutex(Handlers())
-    private let registry = Mutex<[String: RoomEntry]>([:])
+    /// How many members each room has on this node.
+    private let registry = Mutex<[String: Int]>([:])
     private let socketCount = Atomic<Int>(0)
-
-    /// How many members a room has on this node, and on which loops: one bit each.
-    private struct RoomEntry {
-        var count = 0
-        var loops: UInt64 = 0
-    }
 
     init(name: String, server: SocketIOServer, handlers: Handlers = Handlers()) {
         self.name = name
         self.server = server
         self.handlersBox.withLock { $0 = handlers }
-        let shards = server.loops.enumerated().map { index, loop in
-            NamespaceShard(namespace: self, eventLoop: loop.eventLoop, index: index)
-        }
+        let shards = server.loops.map { NamespaceShard(namespace: self, eventLoop: $0.eventLoop) }
         self.shardsBox.withLock { $0 = shards }
     }
 
@@ -119,14 +111,14 @@ package final class Namespace: Sendable {
     /// Members of a room on this node; of the namespace for `nil`. Any thread.
     package func localMemberCount(_ room: String? = nil) -> Int {
         guard let room else { return self.socketCount.load(ordering: .relaxed) }
-        return self.registry.withLock { $0[room]?.count ?? 0 }
+        return self.registry.withLock { $0[room] ?? 0 }
     }
 
     package func localRooms() -> [String] { self.registry.withLock { Array($0.keys) } }
 
     /// Calls `body` for each local member on its loop; returns at once.
     package func forEachLocalSocket(in room: String? = nil, inline body: @escaping @Sendable (Socket) -> Void) {
-        self.onShards(of: room.map { [$0] } ?? []) { shard in
+        self.onShards { shard in
             shard.forEach(rooms: room.map { [$0] } ?? [], except: [], body)
         }
     }
@@ -144,18 +136,10 @@ package final class Namespace: Sendable {
         }
     }
 
-    /// Goes once to each loop that may have members of the rooms.
-    func onShards(of rooms: [String], _ body: @escaping @Sendable (NamespaceShard) -> Void) {
-        let shards = self.shards
-        var mask: UInt64 = 0
-        if rooms.isEmpty || rooms.contains(where: SessionID.isPlausible) {
-            mask = .max  // Everybody; or perhaps a socket's own room, whose loop is not known here.
-        } else {
-            self.registry.withLock { registry in
-                for room in rooms { mask |= registry[room]?.loops ?? 0 }
-            }
-        }
-        for shard in shards where mask & (1 << UInt64(shard.index)) != 0 {
+    /// Goes once to each loop, those without members too: a join that the caller has just asked for may still be on
+    /// its way there, and what follows it must not overtake it.
+    func onShards(_ body: @escaping @Sendable (NamespaceShard) -> Void) {
+        for shard in self.shards {
             if shard.eventLoop.inEventLoop { body(shard) } else { shard.eventLoop.execute { body(shard) } }
         }
     }
@@ -164,23 +148,24 @@ package final class Namespace: Sendable {
 
     func changed(count: Int) { self.socketCount.add(count, ordering: .relaxed) }
 
-    func roomJoined(_ room: String, shard: Int) {
-        let isFirst = self.registry.withLock { registry in
-            registry[room, default: RoomEntry()].loops |= 1 << UInt64(shard)
-            registry[room]?.count += 1
-            return registry[room]?.count == 1
+    // The adapter is told under the lock: otherwise the last member leaving on one loop and the first one joining on
+    // another could reach it in the wrong order, and a room with members would stay without its subscription.
+
+    func roomJoined(_ room: String) {
+        let adapter = self.server.adapter
+        self.registry.withLock { registry in
+            let count = (registry[room] ?? 0) + 1
+            registry[room] = count
+            if count == 1 { adapter?.opened(room, namespace: self.name) }
         }
-        if isFirst { self.server.adapter?.opened(room, namespace: self.name) }
     }
 
-    func roomLeft(_ room: String, shard: Int, isEmptyHere: Bool) {
-        let isLast = self.registry.withLock { registry in
-            guard var entry = registry.removeValue(forKey: room) else { return false }
-            entry.count -= 1
-            if isEmptyHere { entry.loops &= ~(1 << UInt64(shard)) }
-            if entry.count > 0 { registry[room] = entry }
-            return entry.count == 0
+    func roomLeft(_ room: String) {
+        let adapter = self.server.adapter
+        self.registry.withLock { registry in
+            guard let count = registry[room] else { return }
+            registry[room] = count > 1 ? count - 1 : nil
+            if count == 1 { adapter?.closed(room, namespace: self.name) }
         }
-        if isLast { self.server.adapter?.closed(room, namespace: self.name) }
     }
 }

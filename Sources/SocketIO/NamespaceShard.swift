@@ -34,17 +34,15 @@ final class LocalRoom {
 /// The sockets of one namespace on one loop, and their rooms. Touched on its loop only, which makes it Sendable.
 final class NamespaceShard: @unchecked Sendable {
     let eventLoop: any EventLoop
-    let index: Int
     /// The namespace; it outlives its sockets, and the server outlives it.
     unowned let namespace: Namespace
     private let everyone = LocalRoom(name: "")
     private var rooms: [String: LocalRoom] = [:]
     private var socketsByID: [String: Socket] = [:]
 
-    init(namespace: Namespace, eventLoop: any EventLoop, index: Int) {
+    init(namespace: Namespace, eventLoop: any EventLoop) {
         self.namespace = namespace
         self.eventLoop = eventLoop
-        self.index = index
     }
 
     // MARK: Membership
@@ -76,7 +74,7 @@ final class NamespaceShard: @unchecked Sendable {
             self.rooms[name] = room
         }
         room.add(socket)
-        self.namespace.roomJoined(name, shard: self.index)
+        self.namespace.roomJoined(name)
     }
 
     func leave(_ socket: Socket, _ name: String) {
@@ -86,9 +84,8 @@ final class NamespaceShard: @unchecked Sendable {
     }
 
     private func left(_ room: LocalRoom) {
-        let isEmpty = room.members.isEmpty
-        if isEmpty { self.rooms.removeValue(forKey: room.name) }
-        self.namespace.roomLeft(room.name, shard: self.index, isEmptyHere: isEmpty)
+        if room.members.isEmpty { self.rooms.removeValue(forKey: room.name) }
+        self.namespace.roomLeft(room.name)
     }
 
     // MARK: Selecting

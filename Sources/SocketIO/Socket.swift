@@ -267,7 +267,14 @@ package final class Socket: @unchecked Sendable {
         for handler in self.namespace.handlers.disconnect + (self.ownDisconnectHandlers ?? []) {
             self.submit(.disconnect(handler, reason))
         }
+        self.letGo()
+    }
+
+    /// Breaks the circles of references: with the connection, and with handlers that know this socket.
+    func letGo() {
         self.client = nil
+        self.ownHandlers = nil
+        self.ownDisconnectHandlers = nil
     }
 
     private func submit(_ job: HandlerJob) {

@@ -114,14 +114,16 @@ final class SocketClient: EngineReceiver, @unchecked Sendable {
             namespace: namespace,
             shard: namespace.shards[self.loopIndex],
             client: self,
-            auth: packet.data.map { RawJSON(trusted: packet.slice($0)) } ?? .emptyObject
+            // A copy: a slice would keep the buffer it was read into for as long as the socket lives.
+            auth: packet.data.map { RawJSON(trusted: ByteBuffer(bytes: packet.slice($0).readableBytesView)) }
+                ?? .emptyObject
         )
         let middleware = namespace.handlers.middleware
         guard !middleware.isEmpty else { return self.accept(socket) }
         self.pending.append(socket)
         // Nobody awaits this task: it ends with the middleware, whose time the connect timeout bounds for the
-        // client, and its result comes back to the loop.
-        Task {
+        // client, and its result comes back to the loop. It does not keep the client: it may never end.
+        Task { [weak self] in
             var refusal: ConnectError?
             do {
                 for step in middleware { try await step(socket) }
@@ -131,7 +133,7 @@ final class SocketClient: EngineReceiver, @unchecked Sendable {
                 refusal = ConnectError(message: "Internal error")
             }
             let outcome = refusal
-            socket.eventLoop.execute { self.decided(socket, outcome) }
+            socket.eventLoop.execute { [weak self] in self?.decided(socket, outcome) }
         }
     }
 
@@ -139,6 +141,7 @@ final class SocketClient: EngineReceiver, @unchecked Sendable {
         self.pending.removeAll { $0 === socket }
         guard !self.isClosed else { return }
         if let refusal {
+            socket.letGo()
             SocketIOMetrics.shared.connectRefused()
             self.send(.refused(socket.namespace.name, refusal))
         } else {
@@ -185,6 +188,9 @@ final class SocketClient: EngineReceiver, @unchecked Sendable {
     func closed(_ reason: EngineCloseReason) {
         self.isClosed = true
         self.unfinished = nil
+        // Their middleware may never return.
+        for socket in self.pending { socket.letGo() }
+        self.pending = []
         self.server.loops[self.loopIndex].connected(self)
         let sockets = self.sockets
         self.sockets = []

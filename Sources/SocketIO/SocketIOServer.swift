@@ -28,7 +28,7 @@ package final class SocketIOServer: EngineApplication, Sendable {
         let model: Namespace
     }
 
-    /// - Parameter eventLoopGroup: the group that serves HTTP, at most 64 loops.
+    /// - Parameter eventLoopGroup: the group that serves HTTP.
     package init(
         configuration: SocketIOConfiguration = .init(),
         eventLoopGroup: any EventLoopGroup,
@@ -40,7 +40,6 @@ package final class SocketIOServer: EngineApplication, Sendable {
         self.loops = eventLoopGroup.makeIterator().map {
             SocketLoop(eventLoop: $0, timeout: configuration.connectTimeout)
         }
-        precondition(self.loops.count <= 64, "Socket.IO: a room's loops are kept in 64 bits")
         self.indexOfLoop = Dictionary(
             uniqueKeysWithValues: self.loops.enumerated().map { (ObjectIdentifier($1.eventLoop), $0) }
         )
@@ -74,6 +73,8 @@ package final class SocketIOServer: EngineApplication, Sendable {
 
     func namespace(named name: String) -> Namespace? {
         if let namespace = self.namespaces.withLock({ $0[name] }) { return namespace }
+        // The main namespace is there whether somebody gave it handlers or not.
+        if name == "/" { return self.of(name) }
         guard let pattern = self.patterns.withLock({ $0.first { $0.matches(name) } }) else { return nil }
         return self.add(Namespace(name: name, server: self, handlers: pattern.model.handlers))
     }

@@ -87,6 +87,9 @@ struct Fixture: AsyncParsableCommand {
         settings.pingTimeout = self.profile == .bench ? .seconds(20) : .milliseconds(200)
         settings.upgradeTimeout = .milliseconds(1000)
         settings.maxPayload = self.profile == .options ? 10_000 : 1_000_000
+        settings.cors =
+            self.profile == .options
+            ? .origins(credentials: true, allows: { origin, _ in origin == "http://allowed.example" }) : .any
         // An echo of the largest message has to fit, several times over.
         settings.maxPendingOutboundBytes = 8 * 1024 * 1024
         return settings

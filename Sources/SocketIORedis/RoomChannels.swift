@@ -83,6 +83,10 @@ final class RoomChannels: Sendable {
                     // Who waits for the room goes on without it; we try again until it is there or not wanted.
                     hasFailed = true
                     do { try await Task.sleep(for: .milliseconds(500)) } catch { return }
+                    // The subscriber goes on trying by itself: a room that nobody wants any more is taken back there.
+                    self.entries.withLock { entries in
+                        if entries[channel]?.isWanted == false { entries[channel]?.isSubscribed = true }
+                    }
                 }
             }
         }

@@ -111,4 +111,16 @@ import Testing
     func malformedHead(text: String) {
         #expect(throws: UpgradeRequestHead.Failure.malformed) { try UpgradeRequestHead(Array(text.utf8)) }
     }
+
+    @Test("Nothing is kept or understood of what follows a broken frame")
+    func afterFailure() throws {
+        var decoder = WebSocketDecoder(maxMessageBytes: 100)
+        decoder.append(ByteBuffer(bytes: [0xF1]))
+        #expect(throws: WebSocketFailure.self) { try decoder.decode { _ in true } }
+        decoder.append(ByteBuffer(bytes: Self.frame(0x81, [0x34])))
+        try decoder.decode { _ in
+            Issue.record("an event after a failure")
+            return true
+        }
+    }
 }

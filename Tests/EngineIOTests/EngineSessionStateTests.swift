@@ -65,4 +65,13 @@ import Testing
         let deadline = session.nextDeadline
         #expect(deadline == nil)
     }
+
+    @Test("A pong that nobody asked for asks for nothing: a flood of them costs nothing")
+    func unaskedPong() {
+        var session = self.session()
+        let outcome = session.receive(.pong(ByteBuffer()), now: Self.start + .seconds(1))
+        #expect(outcome == .none)
+        let deadline = session.nextDeadline
+        #expect(deadline == Self.start + .seconds(25))
+    }
 }

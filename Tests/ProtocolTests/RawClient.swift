@@ -26,8 +26,16 @@ final class RawClient {
         self.outbound = outbound
     }
 
-    static func connect<R>(_ port: Int, _ body: (RawClient) async throws -> R) async throws -> R {
-        let channel = try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+    /// - Parameter receiveBuffer: bytes that the system keeps for a client that does not read; `nil`: as it likes.
+    static func connect<R>(
+        _ port: Int,
+        receiveBuffer: Int? = nil,
+        _ body: (RawClient) async throws -> R
+    ) async throws -> R {
+        var bootstrap = ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+        if let receiveBuffer { bootstrap = bootstrap.channelOption(.socketOption(.so_rcvbuf), value: receiveBuffer) }
+        let channel =
+            try await bootstrap
             .connect(host: "127.0.0.1", port: port) { channel in
                 channel.eventLoop.makeCompletedFuture { try Channel(wrappingChannelSynchronously: channel) }
             }
@@ -37,8 +45,12 @@ final class RawClient {
     }
 
     /// A client whose WebSocket is open and whose handshake packet was read.
-    static func open<R>(_ port: Int, _ body: (RawClient) async throws -> R) async throws -> R {
-        try await Self.connect(port) { client in
+    static func open<R>(
+        _ port: Int,
+        receiveBuffer: Int? = nil,
+        _ body: (RawClient) async throws -> R
+    ) async throws -> R {
+        try await Self.connect(port, receiveBuffer: receiveBuffer) { client in
             try await client.send(Self.upgradeRequest())
             _ = try await client.head()
             _ = try await client.frame()
@@ -47,11 +59,23 @@ final class RawClient {
     }
 
     /// A client that has joined the main namespace.
-    static func joined<R>(_ port: Int, _ body: (RawClient, String) async throws -> R) async throws -> R {
-        try await Self.open(port) { client in
+    static func joined<R>(
+        _ port: Int,
+        receiveBuffer: Int? = nil,
+        _ body: (RawClient, String) async throws -> R
+    ) async throws -> R {
+        try await Self.open(port, receiveBuffer: receiveBuffer) { client in
             try await client.send(text: "40")
-            guard let answer = try await client.text() else { throw ChannelError.eof }
-            let id = answer.dropFirst(#"40{"sid":""#.count).dropLast(2)
+            // A ping may come before the answer.
+            var answer: String?
+            while answer == nil {
+                switch try await client.frame() {
+                case .text("2"): try await client.send(text: "3")
+                case .text(let text): answer = text
+                default: throw ChannelError.eof
+                }
+            }
+            let id = answer?.dropFirst(#"40{"sid":""#.count).dropLast(2) ?? ""
             return try await body(client, String(id))
         }
     }
@@ -112,11 +136,11 @@ final class RawClient {
         }
     }
 
-    /// The next text but pings, which are answered.
+    /// The next frame but heartbeats.
     func text() async throws -> String? {
         while true {
             switch try await self.frame() {
-            case .text("2"): try await self.send(text: "3")
+            case .text("2"): continue
             case .text(let text): return text
             default: return nil
             }

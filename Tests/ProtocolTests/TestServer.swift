@@ -4,12 +4,15 @@ import Hummingbird
 import Logging
 import NIOCore
 import NIOPosix
+import ServiceLifecycle
 import SocketIO
 
 /// A server on a free port for the time of one test.
 struct TestServer {
     let port: Int
     let io: SocketIOServer
+    /// Runs the application; asked to shut down it must end by itself.
+    let group: ServiceGroup
 
     static let logger = Logger(label: "test.protocol") { _ in SwiftLogNoOpLogHandler() }
 
@@ -17,6 +20,7 @@ struct TestServer {
         engine change: (inout EngineConfiguration) -> Void = { _ in },
         socketIO: SocketIOConfiguration = .init(),
         adapter: (any SocketAdapter)? = nil,
+        application wrap: (SocketIOServer) -> any EngineApplication = { $0 },
         _ install: (SocketIOServer) -> Void,
         _ body: @escaping @Sendable (TestServer) async throws -> Void
     ) async throws {
@@ -28,7 +32,7 @@ struct TestServer {
         change(&configuration)
         let engine = EngineServer(
             configuration: configuration,
-            application: io,
+            application: wrap(io),
             eventLoopGroup: group,
             logger: Self.logger
         )
@@ -41,10 +45,11 @@ struct TestServer {
             eventLoopGroupProvider: .shared(group),
             logger: Self.logger
         )
+        let services = ServiceGroup(services: [application], logger: Self.logger)
         try await withThrowingTaskGroup(of: Void.self) { tasks in
-            tasks.addTask { try await application.run() }
+            tasks.addTask { try await services.run() }
             for await port in ports {
-                try await body(TestServer(port: port, io: io))
+                try await body(TestServer(port: port, io: io, group: services))
                 break
             }
             tasks.cancelAll()

@@ -27,7 +27,7 @@ import Testing
     @Test(
         "A handshake that asks for something else is refused with the protocol's code",
         arguments: [
-            ("/socket.io/?EIO=3&transport=websocket", 5), ("/socket.io/?EIO=4&transport=carrier-pigeon", 3),
+            ("/socket.io/?EIO=3&transport=websocket", 5), ("/socket.io/?EIO=4&transport=carrier-pigeon", 0),
             ("/socket.io/?EIO=4&transport=websocket&sid=none", 1),
         ]
     )
@@ -169,7 +169,7 @@ import Testing
             },
             Self.echo
         ) { server in
-            try await RawClient.joined(server.port) { client, _ in
+            try await RawClient.open(server.port) { client in
                 let ping = try await client.frame()
                 #expect(ping == .text("2"))
                 let end = try await client.frame()

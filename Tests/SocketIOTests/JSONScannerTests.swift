@@ -57,4 +57,22 @@ import Testing
         #expect(throws: JSONSyntaxError.self) { try raw.decode([String: Int].self) }
         #expect(try RawJSON(validating: #"{"a":1}"#).decode([String: Int].self) == ["a": 1])
     }
+
+    @Test("An escape hides no key that is there twice", arguments: [#"\u0061"#, #"\u0061\u000a"#])
+    func escapedKeys(key: String) throws {
+        let plain = key == #"\u0061"# ? "a" : #"a\n"#
+        let raw = try RawJSON(validating: #"{"\#(plain)":1,"\#(key)":2}"#)
+        #expect(throws: JSONSyntaxError.self) { try raw.decode([String: Int].self) }
+        let smileys = try RawJSON(validating: #"{"\ud83d\ude00":1,"\ud83d\ude01":2}"#)
+        #expect(try smileys.decode([String: Int].self).count == 2)
+    }
+
+    @Test("Lone surrogates and NUL are JSON, and decoding them is an error or a value, never a trap")
+    func strangeText() throws {
+        for text in [#""\ud800""#, #""\udc00\ud800""#, #""\u0000""#, #"{"\ud800":1,"\udc00":1}"#] {
+            let raw = try RawJSON(validating: text)
+            _ = try? raw.decode(String.self)
+            _ = try? raw.decode([String: Int].self)
+        }
+    }
 }

@@ -84,4 +84,17 @@ import Testing
             }
         }
     }
+
+    @Test(
+        "A placeholder stands for one attachment of its own, however it is written",
+        arguments: [
+            #"51-["a",{"_placeholder":true,"num":0},{"_placeholder":true,"num":0}]"#,
+            #"51-["a",{"_placeholder":true,"num":0},{"\u005fplaceholder":true,"num":7}]"#,
+            #"51-["a",{"_placeholder":true,"\u006eum":1}]"#, #"51-["a",{"_placeholder":true,"num":-1}]"#,
+            #"51-["a",{"_placeholder":true,"num":9223372036854775808}]"#, #"51-["a",{"_placeholder":true}]"#,
+        ]
+    )
+    func placeholders(text: String) {
+        #expect(throws: PacketError.self) { try self.packet(text) }
+    }
 }

@@ -53,7 +53,17 @@ extension HTTPServerBuilder {
         configuration.httpDecoder.maxHeaderFieldCount = UpgradeRequestHead.maxFields
         let fixed = configuration
         return HTTPServerBuilder { responder in
-            EngineHTTPChannel(engines: engines, http: HTTP1Channel(responder: responder, configuration: fixed))
+            let http = HTTP1Channel(
+                responder: { request, writer, channel in
+                    if let refusal = EndpointRefusal(of: request, engines: engines) {
+                        let response = refusal.response
+                        return try await writer.write(response: response.head, body: response.body)
+                    }
+                    try await responder(request, writer, channel)
+                },
+                configuration: fixed
+            )
+            return EngineHTTPChannel(engines: engines, http: http)
         }
     }
 }

@@ -1,6 +1,7 @@
 import EngineIO
 import Metrics
 import NIOCore
+import NIOHTTPTypesHTTP1
 
 /// What became of an accepted connection.
 enum FirstRequestOutcome<HTTP: Sendable>: Sendable {
@@ -14,6 +15,7 @@ enum FirstRequestOutcome<HTTP: Sendable>: Sendable {
 /// A WebSocket handshake for one of our endpoints is answered right here: no HTTP handler is ever made for such a
 /// connection, which is most of what a storm of connections costs otherwise. Everything else is given to the HTTP
 /// pipeline with the bytes read so far. Waits for a whole head only if the first bytes are those of a handshake.
+/// It stays in front of a connection that is HTTP, to tell a ``RequestWatch`` when bytes come.
 ///
 /// - Bounds: 16 KiB and 100 fields of head (431), 10 s to send it (408).
 final class FirstRequestHandler<HTTP: Sendable>: ChannelInboundHandler, RemovableChannelHandler {
@@ -21,7 +23,7 @@ final class FirstRequestHandler<HTTP: Sendable>: ChannelInboundHandler, Removabl
     typealias InboundOut = ByteBuffer
     typealias OutboundOut = ByteBuffer
 
-    private static var headTimeout: TimeAmount { .seconds(10) }
+    private static var headTimeout: TimeAmount { RequestWatch.headTimeout }
 
     private let engines: [EngineServer]
     private let promise: EventLoopPromise<FirstRequestOutcome<HTTP>>
@@ -29,6 +31,8 @@ final class FirstRequestHandler<HTTP: Sendable>: ChannelInboundHandler, Removabl
     private var head = ByteBuffer()
     private var timeout: Scheduled<Void>?
     private var isDecided = false
+    /// Of a connection that is HTTP.
+    private var watch: RequestWatch?
 
     init(
         engines: [EngineServer],
@@ -42,17 +46,21 @@ final class FirstRequestHandler<HTTP: Sendable>: ChannelInboundHandler, Removabl
 
     func handlerAdded(context: ChannelHandlerContext) {
         self.timeout = context.eventLoop.assumeIsolated().scheduleTask(in: Self.headTimeout) {
-            self.refuse(HandshakeAnswer.response(status: "408 Request Timeout", body: "{}"), context)
+            self.refuse(HandshakeAnswer.response(status: RequestWatch.tooSlow, body: "{}"), context)
         }
     }
 
     func handlerRemoved(context: ChannelHandlerContext) {
+        self.watch = nil
         self.timeout?.cancel()
         if !self.isDecided { self.decide(.done) }
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        guard !self.isDecided else { return context.fireChannelRead(data) }
+        guard !self.isDecided else {
+            self.watch?.bytesCame()
+            return context.fireChannelRead(data)
+        }
         var bytes = Self.unwrapInboundIn(data)
         if self.head.readableBytes == 0 { self.head = bytes } else { self.head.writeBuffer(&bytes) }
         guard self.mayBeHandshake else { return self.becomeHTTP(context) }
@@ -121,14 +129,29 @@ final class FirstRequestHandler<HTTP: Sendable>: ChannelInboundHandler, Removabl
         self.makeHTTP(context.channel).assumeIsolated().whenComplete { result in
             switch result {
             case .success(let http):
+                do {
+                    try self.addWatch(context)
+                } catch {
+                    return context.close(promise: nil)
+                }
                 self.decide(.http(http))
+                self.watch?.bytesCame()
                 context.fireChannelRead(Self.wrapInboundOut(bytes))
                 context.fireChannelReadComplete()
-                context.pipeline.syncOperations.removeHandler(self, promise: nil)
             case .failure:
                 context.close(promise: nil)
             }
         }
+    }
+
+    private func addWatch(_ context: ChannelHandlerContext) throws {
+        let watch = RequestWatch { status in
+            self.answer(HandshakeAnswer.response(status: status, body: "{}"), context)
+        }
+        let pipeline = context.pipeline.syncOperations
+        let codec = try pipeline.handler(type: HTTP1ToHTTPServerCodec.self)
+        try pipeline.addHandler(watch, position: .after(codec))
+        self.watch = watch
     }
 
     // MARK: The handshake
@@ -149,9 +172,10 @@ final class FirstRequestHandler<HTTP: Sendable>: ChannelInboundHandler, Removabl
             let engine = self.engines.first(where: { $0.serves(path: path) }),
             let loop = engine.loop(for: context.eventLoop)
         else { return self.becomeHTTP(context) }
-        guard !head.hasBody, head.version == "13", let key = head.key, key.utf8.count == 24 else {
+        guard !head.hasBody, let version = head.version, let key = head.key, key.utf8.count == 24 else {
             return self.refuse(HandshakeAnswer.refuse(.badRequest), context)
         }
+        guard version == "13" else { return self.refuse(HandshakeAnswer.unsupportedVersion, context) }
         let request = EngineRequest(
             head: bytes,
             remoteAddress: context.channel.remoteAddress,
@@ -167,7 +191,7 @@ final class FirstRequestHandler<HTTP: Sendable>: ChannelInboundHandler, Removabl
 
     /// - Source: Engine.IO protocol 4, "Handshake"; the order of the checks is the reference server's.
     private static func refusal(of request: EngineRequest, _ server: EngineServer.Shared) -> ByteBuffer? {
-        guard request.query("transport") == "websocket" else { return HandshakeAnswer.refuse(.badRequest) }
+        guard request.query("transport") == "websocket" else { return HandshakeAnswer.refuse(.unknownTransport) }
         if request.query("sid") != nil { return HandshakeAnswer.refuse(.unknownSession) }
         guard request.query("EIO") == "4" else { return HandshakeAnswer.refuse(.unsupportedProtocol) }
         return server.configuration.allowRequest(request).map { HandshakeAnswer.refuse($0) }
@@ -212,12 +236,16 @@ final class FirstRequestHandler<HTTP: Sendable>: ChannelInboundHandler, Removabl
     }
 
     private func refuseLargeHead(_ context: ChannelHandlerContext) {
-        self.refuse(HandshakeAnswer.response(status: "431 Request Header Fields Too Large", body: "{}"), context)
+        self.refuse(HandshakeAnswer.response(status: RequestWatch.tooLarge, body: "{}"), context)
     }
 
     private func refuse(_ answer: ByteBuffer, _ context: ChannelHandlerContext) {
         guard !self.isDecided else { return }
         self.decide(.done)
+        self.answer(answer, context)
+    }
+
+    private func answer(_ answer: ByteBuffer, _ context: ChannelHandlerContext) {
         let channel = context.channel
         context.writeAndFlush(Self.wrapOutboundOut(answer)).assumeIsolated().whenComplete { _ in
             channel.close(promise: nil)

@@ -49,6 +49,15 @@ enum HandshakeAnswer {
         Self.response(status: "400 Bad Request", body: code.body)
     }
 
+    /// - Source: RFC 6455, section 4.4.
+    static var unsupportedVersion: ByteBuffer {
+        Self.response(
+            status: "426 Upgrade Required",
+            body: ErrorCode.badRequest.body,
+            fields: "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+        )
+    }
+
     static func refuse(_ refusal: EngineRefusal) -> ByteBuffer {
         let phrase =
             switch refusal.status {

@@ -44,6 +44,8 @@ package struct WebSocketDecoder {
     /// The fragments so far of a message that is not complete.
     private var fragments: ByteBuffer?
     private var fragmentsAreText = false
+    /// Once the peer has broken the protocol nothing it sends has a meaning, and nothing of it is kept.
+    private var hasFailed = false
 
     package init(maxMessageBytes: Int) {
         self.maxMessageBytes = maxMessageBytes
@@ -51,6 +53,7 @@ package struct WebSocketDecoder {
 
     /// Takes what was read. Call ``decode(_:)`` when the read is complete.
     package mutating func append(_ bytes: ByteBuffer) {
+        guard !self.hasFailed else { return }
         if self.buffer.readableBytes == 0 {
             self.buffer = bytes
         } else {
@@ -62,6 +65,17 @@ package struct WebSocketDecoder {
     ///
     /// - Throws: ``WebSocketFailure`` for the first thing the protocol forbids. What came before was handed out.
     package mutating func decode(_ body: (WebSocketEvent) -> Bool) throws(WebSocketFailure) {
+        do {
+            try self.decodeFrames(body)
+        } catch {
+            self.hasFailed = true
+            self.buffer = ByteBuffer()
+            self.fragments = nil
+            throw error
+        }
+    }
+
+    private mutating func decodeFrames(_ body: (WebSocketEvent) -> Bool) throws(WebSocketFailure) {
         var frames: [Frame] = []
         var failure: WebSocketFailure?
         let start = self.buffer.readerIndex

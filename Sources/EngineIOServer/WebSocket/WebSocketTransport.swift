@@ -56,8 +56,9 @@ final class WebSocketTransport: ChannelInboundHandler, EngineTransport, @uncheck
 
     private func write(_ frame: ByteBuffer) {
         guard let context = self.context, !self.isClosing else { return }
-        context.write(Self.wrapOutboundOut(frame), promise: nil)
+        // Counted first: the write itself may tell us that the channel is full.
         self.unflushedBytes += frame.readableBytes
+        context.write(Self.wrapOutboundOut(frame), promise: nil)
         if !self.isDirty {
             self.isDirty = true
             self.session.loop.markDirty(self)

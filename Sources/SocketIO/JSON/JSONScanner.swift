@@ -113,10 +113,8 @@ struct JSONScanner {
                 let keyStart = self.index
                 guard self.current == 0x22 else { throw self.failure("a key is expected") }
                 try self.skipString()
-                let key = keyStart..<self.index
-                if self.refusesDuplicates, !keys.insert(Array(self.bytes[key])).inserted {
-                    throw self.failure("a key is there twice")
-                }
+                let key = self.key(keyStart..<self.index)
+                if self.refusesDuplicates, !keys.insert(key).inserted { throw self.failure("a key is there twice") }
                 self.skipBlanks()
                 try self.expect(0x3A, "a colon is expected")
                 self.skipBlanks()
@@ -124,8 +122,8 @@ struct JSONScanner {
                 try self.skipValue()
                 if self.findsPlaceholders {
                     let value = valueStart..<self.index
-                    if self.text(key, is: "\"_placeholder\"") { isPlaceholder = self.text(value, is: "true") }
-                    if self.text(key, is: "\"num\"") {
+                    if key.elementsEqual("_placeholder".utf8) { isPlaceholder = self.text(value, is: "true") }
+                    if key.elementsEqual("num".utf8) {
                         number = Int(String(decoding: self.bytes[value], as: UTF8.self))
                     }
                 }
@@ -138,6 +136,39 @@ struct JSONScanner {
         self.depth -= 1
         if isPlaceholder { self.placeholders.append(Placeholder(range: start..<self.index, number: number)) }
     }
+
+    /// A key's text as readers see it: an escape must hide neither a placeholder nor a key that is there twice.
+    /// Escapes of characters outside ASCII stay as they are.
+    private func key(_ range: Range<Int>) -> [UInt8] {
+        guard self.findsPlaceholders || self.refusesDuplicates else { return [] }
+        let text = self.bytes[(range.lowerBound + 1)..<(range.upperBound - 1)]
+        guard text.contains(0x5C) else { return Array(text) }
+        var key: [UInt8] = []
+        var index = text.startIndex
+        while index < text.endIndex {
+            guard text[index] == 0x5C else {
+                key.append(text[index])
+                index += 1
+                continue
+            }
+            let letter = text[index + 1]
+            if letter == 0x75 {
+                let escape = text[index..<(index + 6)]
+                if let byte = UInt8(String(decoding: escape.dropFirst(2), as: UTF8.self), radix: 16), byte < 0x80 {
+                    key.append(byte)
+                } else {
+                    key += escape
+                }
+                index += 6
+            } else {
+                key.append(Self.escapes[letter] ?? letter)
+                index += 2
+            }
+        }
+        return key
+    }
+
+    private static let escapes: [UInt8: UInt8] = [0x62: 8, 0x66: 12, 0x6E: 10, 0x72: 13, 0x74: 9]
 
     private mutating func enter() throws(JSONSyntaxError) {
         self.depth += 1

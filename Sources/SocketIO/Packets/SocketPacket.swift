@@ -40,8 +40,9 @@ struct SocketPacket: Sendable {
     var elements: [Range<Int>] = []
     /// Events: the first element.
     var name = ""
-    /// The largest number of a placeholder.
+    /// The largest number of a placeholder, and how many there are.
     private var largestPlaceholder = -1
+    private var placeholderCount = 0
 
     /// - Throws: ``PacketError`` for anything the protocol does not know; the connection must then end.
     init(_ text: ByteBuffer) throws(PacketError) {
@@ -122,7 +123,8 @@ struct SocketPacket: Sendable {
                 try scanner.skipArray { _, range in elements.append(range) }
                 return elements
             }
-            guard self.largestPlaceholder < self.attachmentCount else {
+            // One attachment in many places would be sent many times when the arguments are passed on.
+            guard self.largestPlaceholder < self.attachmentCount, self.placeholderCount <= self.attachmentCount else {
                 throw PacketError(.malformed, "Socket.IO: a placeholder is out of range")
             }
             if self.type == .event || self.type == .binaryEvent { try self.readName(bytes) }
@@ -149,6 +151,7 @@ struct SocketPacket: Sendable {
                 throw PacketError(.malformed, "Socket.IO: a placeholder has no number")
             }
             self.largestPlaceholder = max(self.largestPlaceholder, number)
+            self.placeholderCount += 1
         }
         return elements
     }
