@@ -210,6 +210,7 @@ package struct Gateway: Sendable {
         _ logger: Logger
     ) -> EngineServer {
         var configuration = EngineConfiguration()
+        configuration.cors = .origins(credentials: true) { origins.allows($0, host: $1) }
         configuration.allowRequest = { request in
             if let origin = request.header("Origin"), !origins.allows(origin, host: request.header("Host")) {
                 return EngineRefusal(status: 403, message: "Origin not allowed")
