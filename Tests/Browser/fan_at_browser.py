@@ -82,8 +82,8 @@ class Fan:
         self.until(lambda: self.seat_status(seat) == status, f"seat {seat} does not turn {status}", seconds)
 
     def selected(self):
-        script = """return [...document.querySelectorAll('[data-testid="selected-seat"]')].map((item) => item.dataset.seatId)"""
-        return self.driver.execute_script(script)
+        script = "return [...document.querySelectorAll(arguments[0])].map((item) => item.dataset.seatId)"
+        return self.driver.execute_script(script, '[data-testid="selected-seat"]')
 
     def banner(self):
         return self.driver.execute_script("return document.getElementById('connection-banner').dataset.state")
@@ -112,7 +112,8 @@ class Fan:
     def enter(self, event=EVENT):
         """From the event's door to its seats, through the waiting room unless this person is inside already."""
         self.go_to_event(event)
-        self.until(lambda: self.driver.execute_script("return window.probe.seen.length > 0"), "no part of the event is shown")
+        is_shown = "return window.probe.seen.length > 0"
+        self.until(lambda: self.driver.execute_script(is_shown), "no part of the event is shown")
         if self.find('[data-testid="door"]'):
             self.press("enter")
         self.until(self.seats_are_live, "the seats are not shown", ADMISSION_SECONDS)
