@@ -3,6 +3,7 @@
 import json
 import os
 
+import pytest
 from cluster import PASSWORD, ROOT, Cluster
 
 _cluster = None
@@ -24,3 +25,29 @@ def pytest_configure(config):
 def pytest_unconfigure(config):
     if _cluster is not None:
         _cluster.__exit__(None, None, None)
+
+
+@pytest.fixture
+def service():
+    """The instances, for tests that need an operator's hand: events of their own, an administrator, a lost instance."""
+    if _cluster is None:
+        pytest.skip("needs a service of its own: HOLDFAST_URL points to another")
+    return _cluster
+
+
+@pytest.fixture
+def ada():
+    yield from _fan(0)
+
+
+@pytest.fixture
+def ben():
+    yield from _fan(1)
+
+
+def _fan(index):
+    # Imported here: it reads the settings that `pytest_configure` makes.
+    from fan_at_browser import USERS, open_browser
+
+    with open_browser(*USERS[index]) as fan:
+        yield fan

@@ -46,8 +46,8 @@ def until(condition, seconds=20, what="it"):
 
 
 class Instance:
-    def __init__(self, cluster, name):
-        self.cluster, self.name, self.port = cluster, name, free_port()
+    def __init__(self, cluster, name, port=None):
+        self.cluster, self.name, self.port = cluster, name, port or free_port()
         self.log = cluster.folder / f"{name}.log"
         environment = cluster.environment | {
             "HOLDFAST_PORT": str(self.port),
@@ -123,8 +123,10 @@ class Cluster:
         self.sql(f'DROP DATABASE IF EXISTS "{self._database}" WITH (FORCE)', url=self._admin_url)
         self._temporary.cleanup()
 
-    def start(self, count=1):
-        started = [Instance(self, f"instance-{len(self.instances) + index}") for index in range(count)]
+    def start(self, count=1, port=None):
+        """Starts instances on free ports, or one at the address that another has left."""
+        names = [f"instance-{len(self.instances) + index}" for index in range(count)]
+        started = [Instance(self, name, port) for name in names]
         self.instances += started
         for instance in started:
             until(instance.is_ready, 30, f"{instance.name} becoming ready")

@@ -35,6 +35,7 @@ export function eventsView(outlet) {
             fill(more, next && actionButton({ class: 'quiet' }, 'Show more', () => load(next), showError));
         } catch (error) {
             if (stopped) return;
+            if (!cursor) list.replaceChildren();
             fill(more, h('p', { class: 'message', role: 'alert' }, error.message),
                 actionButton({ class: 'quiet' }, 'Try again', () => load(cursor), showError));
         }
@@ -62,6 +63,7 @@ export function eventsView(outlet) {
 
     const off = live.on('session-restored', showWayBack);
     const offStatus = live.on('event-status-changed', () => load());
+    const offState = live.onState((state) => state === 'connected' && load());
     fill(list, h('li', { class: 'soft' }, 'Loading…'));
     fill(outlet, h('section', { class: 'stack', 'data-testid': 'events-page' },
         h('h1', { tabindex: '-1' }, 'Events'), back, list, more));
@@ -73,6 +75,7 @@ export function eventsView(outlet) {
             stopped = true;
             off();
             offStatus();
+            offState();
         },
     };
 }

@@ -1,13 +1,22 @@
 import test from 'node:test';
 import assert from 'node:assert/strict';
-import { SeatState } from '../../../Web/seats/seat-state.js';
+import { SeatState, seatsOf } from '../../../Web/seats/seat-state.js';
 import { Selection } from '../../../Web/seats/selection.js';
 import { arrange, SeatGrid } from '../../../Web/seats/geometry.js';
 
-const snapshot = (seq) => ({
-    seq, seats: ['A-1-1', 'A-1-2', 'A-1-3'].map((id, index) => ({ id, section: 'A', row: 1, number: index + 1, price: 10, status: 'available' })),
-});
+const layout = {
+    layoutVersion: 1,
+    seats: ['A-1-1', 'A-1-2', 'A-1-3'].map((id, index) => ({ id, section: 'A', row: 1, number: index + 1, price: 10 })),
+};
+const snapshot = (seq) => ({ seq, seats: seatsOf(layout, 'aaa') });
 const statuses = (state) => [...state.seats.values()].map((seat) => seat.status).join(' ');
+
+test('A layout and one letter per seat make the seats', () => {
+    const state = new SeatState();
+    state.load({ seq: 3, seats: seatsOf(layout, 'alr') });
+    assert.equal(statuses(state), 'available locked reserved');
+    assert.equal(layout.seats[1].status, undefined, 'the layout is kept and must not be written to');
+});
 
 test('Messages before the snapshot are kept and applied after it', () => {
     const state = new SeatState();
@@ -50,7 +59,8 @@ test('A sync that ends before the buffer leaves a gap', () => {
 });
 
 test('A reset, a hole in the changes, or a counter begun anew need a snapshot', () => {
-    for (const answer of [{ ok: true, reset: true }, { ok: true, seq: 9, changes: [{ seq: 9, type: 'locked', seatIds: [] }] }, { ok: true, seq: 2, changes: [] }]) {
+    const holed = { ok: true, seq: 9, changes: [{ seq: 9, type: 'locked', seatIds: [] }] };
+    for (const answer of [{ ok: true, reset: true }, holed, { ok: true, seq: 2, changes: [] }]) {
         const state = new SeatState();
         state.load(snapshot(7));
         assert.equal(state.merge(answer), 'reset');
@@ -64,7 +74,10 @@ test('A selection sends one wish at a time and the newest wins', async () => {
     const sent = [];
     const answers = [];
     const selection = new Selection({
-        send: (ids) => new Promise((resolve) => { sent.push(ids); answers.push(() => resolve({ selectedSeats: ids, expiresAt: 'T' })); }),
+        send: (ids) => new Promise((resolve) => {
+            sent.push(ids);
+            answers.push(() => resolve({ selectedSeats: ids, expiresAt: 'T' }));
+        }),
         onChange() {}, onRefused: assert.fail,
     });
     const done = selection.toggle('a');
@@ -84,7 +97,9 @@ test('A selection sends one wish at a time and the newest wins', async () => {
 test('A refusal brings back what the service says one holds', async () => {
     let refused = null;
     const selection = new Selection({
-        send: async () => { throw Object.assign(new Error('gone'), { body: { selectedSeats: ['a'], unavailable: ['b'] } }); },
+        send: async () => {
+            throw Object.assign(new Error('gone'), { body: { selectedSeats: ['a'], unavailable: ['b'] } });
+        },
         onChange() {}, onRefused: (error) => { refused = error; },
     });
     selection.adopt({ selectedSeats: ['a'], expiresAt: 'T' });
@@ -98,7 +113,9 @@ test('5,000 seats are arranged without overlap and found again by position', () 
     const seats = [];
     for (const [section, rows, width] of [['VIP', 10, 20], ['R', 40, 60], ['S', 40, 60]]) {
         for (let row = 1; row <= rows; row += 1) {
-            for (let number = 1; number <= width; number += 1) seats.push({ id: `${section}-${row}-${number}`, section, row, number });
+            for (let number = 1; number <= width; number += 1) {
+                seats.push({ id: `${section}-${row}-${number}`, section, row, number });
+            }
         }
     }
     assert.equal(seats.length, 5000);

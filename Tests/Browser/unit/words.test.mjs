@@ -5,8 +5,11 @@ import { clockText, money } from '../../../Web/format.js';
 import { ServerClock } from '../../../Web/clock.js';
 
 test('The wait is told in words no more exact than it can be kept', () => {
-    const expected = [[NaN, 'We cannot tell yet how long it will take'], [0, 'Less than a minute'], [60, 'About a minute'], [190, 'About 3 minutes'],
-        [1500, 'About 25 minutes'], [3600, 'About an hour'], [5400, 'About an hour and 30 minutes'], [7200, 'About 2 hours'], [7000, 'About 2 hours']];
+    const expected = [
+        [NaN, 'We cannot tell yet how long it will take'], [0, 'Less than a minute'], [60, 'About a minute'],
+        [190, 'About 3 minutes'], [1500, 'About 25 minutes'], [3600, 'About an hour'],
+        [5400, 'About an hour and 30 minutes'], [7200, 'About 2 hours'], [7000, 'About 2 hours'],
+    ];
     for (const [seconds, words] of expected) assert.equal(estimateInWords(seconds), words, String(seconds));
 });
 
