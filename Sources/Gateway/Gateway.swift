@@ -160,6 +160,7 @@ package struct Gateway: Sendable {
             feed: feed,
             relay: relay,
             rooms: rooms,
+            announcer: announcer,
             sessionGuard: sessionGuard,
             standings: StandingWriter(passes: passes),
             logger: logger

@@ -21,6 +21,9 @@ final class EventAnnouncer: Service {
     /// Events whose seats moved since the last look; at most as many as are watched here.
     private let moved = Mutex<Set<EventID>>([])
 
+    /// The status that each event's room was last told; at most as many as are watched here.
+    private let told = Mutex<[EventID: EventStatus]>([:])
+
     private static let period = Duration.milliseconds(500)
 
     init(events: Events, seating: Seating, namespace: Namespace, sockets: LocalSockets, logger: Logger) {
@@ -33,12 +36,23 @@ final class EventAnnouncer: Service {
 
     func seatsMoved(in event: EventID) { _ = moved.withLock { $0.insert(event) } }
 
+    /// The socket is in the event's room now, and read the event before: a change in between is told to it alone.
+    func entered(_ event: Event, _ socket: Socket) {
+        let status = told.withLock { told in
+            let status = told[event.id] ?? event.status
+            told[event.id] = status
+            return status
+        }
+        if status != event.status {
+            socket.emit("event-status-changed", StatusPayload(eventId: event.id, status: status))
+        }
+    }
+
     func run() async {
-        var known: [EventID: EventStatus] = [:]
         for await _ in AsyncTimerSequence(interval: Self.period, clock: .continuous).cancelOnGracefulShutdown() {
             let here = eventsHere()
-            known = known.filter { here.contains($0.key) }
-            for id in here { await look(at: id, &known[id]) }
+            told.withLock { told in told = told.filter { here.contains($0.key) } }
+            for id in here { await look(at: id) }
         }
     }
 
@@ -48,14 +62,14 @@ final class EventAnnouncer: Service {
         }
     }
 
-    private func look(at id: EventID, _ known: inout EventStatus?) async {
+    private func look(at id: EventID) async {
         do {
             guard let event = try await events.event(id) else { return }
             let room = namespace.to(Whereabouts(place: .event, event: id).room).local
-            if let before = known, before != event.status {
+            let before = told.withLock { $0.updateValue(event.status, forKey: id) }
+            if let before, before != event.status {
                 room.emit("event-status-changed", StatusPayload(eventId: id, status: event.status))
             }
-            known = event.status
             if moved.withLock({ $0.remove(id) }) != nil {
                 let available = try await seating.availability(of: event)
                 room.emit("ticket-updated", TicketsPayload(eventId: id, available: available))

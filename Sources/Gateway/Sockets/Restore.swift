@@ -35,6 +35,7 @@ extension SocketGateway {
             var restored = Restored(lastActivity: state.lastActivity)
             if let event = try await live(state.eventID) {
                 try await enter(Whereabouts(place: .event, event: event.id), socket)
+                announcer.entered(event, socket)
                 _ = try await presence.arrive(user, in: event.id)
                 rooms.mark(event.id)
                 restored.eventId = event.id

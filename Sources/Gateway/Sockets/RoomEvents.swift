@@ -17,6 +17,7 @@ extension SocketGateway {
             let user = socket.identity.user
             let event = try await events.existing(payload.eventId)
             try await enter(Whereabouts(place: .event, event: event.id), socket)
+            announcer.entered(event, socket)
             let count = try await presence.arrive(user, in: event.id)
             rooms.mark(event.id)
             return Joined(eventId: event.id, userCount: count)

@@ -19,6 +19,7 @@ struct SocketGateway: Sendable {
     let feed: QueueFeed
     let relay: SeatRelay
     let rooms: RoomInfoAnnouncer
+    let announcer: EventAnnouncer
     let sessionGuard: SessionGuard
     let standings: StandingWriter
     let logger: Logger
