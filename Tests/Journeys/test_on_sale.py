@@ -153,3 +153,14 @@ async def test_a_reservation_that_is_not_paid_expires_and_a_cancelled_one_frees_
     late = {"reservationId": expiring["reservationId"], "paymentMethod": "sandbox"}
     await fan.http(one, "POST", "/api/payments/process", late, expect=409)
     await everybody_leaves(watcher)
+
+
+async def test_a_sale_paused_the_moment_somebody_enters_the_room_is_told_to_them(cluster):
+    event = cluster.create_event()
+    fan = Fan(cluster.tokens(1)[0])
+    await fan.connect(cluster.instances[2])
+    await fan.call("join-event", {"eventId": event})
+    await asyncio.to_thread(cluster.command, "event", "pause", event)
+    told = await fan.hears("event-status-changed")
+    assert told == {"eventId": event, "status": "paused"}
+    await everybody_leaves(fan)
