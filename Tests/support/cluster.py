@@ -64,12 +64,19 @@ class Instance:
 
     def is_ready(self):
         if self.process.poll() is not None:
-            raise AssertionError(f"{self.name} ended with {self.process.returncode}:\n{self.log.read_text()[-4000:]}")
+            raise AssertionError(self.last_words())
         try:
             with urllib.request.urlopen(f"{self.url}/health/ready", timeout=2) as answer:
                 return answer.status == 200
         except (urllib.error.URLError, OSError):
             return False
+
+    def has_crashed(self):
+        """Whether it ended by itself: neither killed nor asked to leave."""
+        return self.process.poll() not in (None, 0, -signal.SIGKILL)
+
+    def last_words(self):
+        return f"{self.name} ended with {self.process.returncode}:\n{self.log.read_text()[-30_000:]}"
 
     def kill(self):
         self.process.kill()
@@ -115,6 +122,7 @@ class Cluster:
         return self
 
     def __exit__(self, *_):
+        crashed = [instance.last_words() for instance in self.instances if instance.has_crashed()]
         for instance in self.instances:
             if instance.process.poll() is None:
                 instance.kill()
@@ -122,6 +130,7 @@ class Cluster:
             self.redis("FLUSHDB")
         self.sql(f'DROP DATABASE IF EXISTS "{self._database}" WITH (FORCE)', url=self._admin_url)
         self._temporary.cleanup()
+        assert not crashed, "\n".join(crashed)
 
     def start(self, count=1, port=None):
         """Starts instances on free ports, or one at the address that another has left."""
