@@ -92,16 +92,16 @@ final class EngineLoop: @unchecked Sendable {
     private func runDeadlines() {
         self.timer = nil
         let now = NIODeadline.now()
-        self.run(&self.pings, now: now)
-        self.run(&self.pongs, now: now)
+        // Both lists are free again before a session acts, because acting appends to them.
+        self.tick(Self.takeDue(&self.pings, now), now: now)
+        self.tick(Self.takeDue(&self.pongs, now), now: now)
         if let next = [self.pings.first?.at, self.pongs.first?.at].compactMap({ $0 }).min() { self.armTimer(next) }
     }
 
-    private func run(_ list: inout CircularBuffer<Deadline>, now: NIODeadline) {
+    private static func takeDue(_ list: inout CircularBuffer<Deadline>, _ now: NIODeadline) -> [Deadline] {
         var due: [Deadline] = []
         while let first = list.first, first.at <= now { due.append(list.removeFirst()) }
-        // The list is complete again before a session acts, because acting appends to it.
-        self.tick(due, now: now)
+        return due
     }
 
     private func tick(_ due: [Deadline], now: NIODeadline) {

@@ -24,6 +24,8 @@ final class WebSocketTransport: ChannelInboundHandler, EngineTransport, @uncheck
     private var isDirty = false
     /// Our close frame is out, or the connection is being dropped: nothing more is read or written.
     private var isClosing = false
+    /// A frame is being handled; see ``decode(_:)``.
+    private var isDecoding = false
 
     init(session: EngineSession) {
         self.session = session
@@ -96,8 +98,8 @@ final class WebSocketTransport: ChannelInboundHandler, EngineTransport, @uncheck
     /// Sends a close frame and waits a moment for the peer's; then the connection is dropped.
     private func startClosing(code: UInt16) {
         guard let context = self.context, !self.isClosing else { return }
-        context.writeAndFlush(Self.wrapOutboundOut(.closeFrame(code: code)), promise: nil)
         self.isClosing = true
+        context.writeAndFlush(Self.wrapOutboundOut(.closeFrame(code: code)), promise: nil)
         let channel = context.channel
         context.eventLoop.scheduleTask(in: Self.closeTimeout) { channel.close(promise: nil) }
     }
@@ -120,7 +122,12 @@ final class WebSocketTransport: ChannelInboundHandler, EngineTransport, @uncheck
         self.decode(context)
     }
 
+    /// Handling a frame may write, a write may fail, and that ends the channel within the call: so this is reached
+    /// again while the decoder is in use. The outer call then stops at the next frame.
     private func decode(_ context: ChannelHandlerContext) {
+        guard !self.isDecoding else { return }
+        self.isDecoding = true
+        defer { self.isDecoding = false }
         do {
             try self.decoder.decode { event in
                 self.handle(event, context)
@@ -156,8 +163,8 @@ final class WebSocketTransport: ChannelInboundHandler, EngineTransport, @uncheck
         case .pong:
             break
         case .close(let code):
-            context.writeAndFlush(Self.wrapOutboundOut(.closeFrame(code: code ?? 1000)), promise: nil)
             self.isClosing = true
+            context.writeAndFlush(Self.wrapOutboundOut(.closeFrame(code: code ?? 1000)), promise: nil)
             self.session.close(.transportClose)
             context.close(promise: nil)
         }
