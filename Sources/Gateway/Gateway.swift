@@ -162,6 +162,7 @@ package struct Gateway: Sendable {
             rooms: rooms,
             announcer: announcer,
             sessionGuard: sessionGuard,
+            requiredGroup: settings.requiredGroup,
             standings: StandingWriter(passes: passes),
             logger: logger
         ).install()
@@ -187,12 +188,17 @@ package struct Gateway: Sendable {
                 subscriber: subscriber,
                 logger: logger,
                 onEnded: { sessionGuard.ended($0) },
-                onGap: { sessionGuard.checkAllSoon() }
+                onAccountChanged: { slices.accounts.forget($0) },
+                onGap: {
+                    slices.accounts.forgetAll()
+                    sessionGuard.checkAllSoon()
+                }
             ),
             QueueLeader(waitingRoom: slices.waitingRoom, onStatusChanged: { slices.events.forget($0.id) }),
             HoldSweeper(seating: slices.seating, redis: slices.redis, postgres: slices.postgres, logger: logger),
             OrderSweeper(orders: slices.orders, redis: slices.redis, logger: logger),
             RefreshCleaner(sessions: slices.sessions, logger: logger),
+            AccessWriter(sessions: slices.sessions, logger: logger),
             feed,
             rooms,
             announcer,
@@ -251,16 +257,33 @@ package struct Gateway: Sendable {
                 searchForIndexHtml: true
             )
         )
-        let authenticator = Authenticator(sessions: slices.sessions, origins: origins)
+        let authenticator = Authenticator(
+            sessions: slices.sessions,
+            origins: origins,
+            requiredGroup: settings.requiredGroup
+        )
+        let audit = AuditLog(postgres: slices.postgres)
         AccountRoutes(
             accounts: slices.accounts,
             sessions: slices.sessions,
             throttle: LoginThrottle(redis: slices.redis),
-            audit: AuditLog(postgres: slices.postgres),
+            audit: audit,
             authenticator: authenticator,
             registrationSignsIn: settings.duplicateLogin != .reject
         ).add(to: router)
-        SessionRoutes(sessions: slices.sessions, authenticator: authenticator).add(to: router)
+        SessionRoutes(sessions: slices.sessions, authenticator: authenticator, audit: audit).add(to: router)
+        AdminSessionRoutes(
+            accounts: slices.accounts,
+            sessions: slices.sessions,
+            authenticator: authenticator,
+            audit: audit
+        ).add(to: router)
+        AdminAccountRoutes(
+            accounts: slices.accounts,
+            sessions: slices.sessions,
+            authenticator: authenticator,
+            audit: audit
+        ).add(to: router)
         EventRoutes(
             events: slices.events,
             seating: slices.seating,

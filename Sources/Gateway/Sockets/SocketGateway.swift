@@ -21,6 +21,7 @@ struct SocketGateway: Sendable {
     let rooms: RoomInfoAnnouncer
     let announcer: EventAnnouncer
     let sessionGuard: SessionGuard
+    let requiredGroup: String?
     let standings: StandingWriter
     let logger: Logger
 
@@ -118,7 +119,11 @@ struct SocketGateway: Sendable {
             throw refusal("Service unavailable", .unavailable)
         }
         switch check {
-        case .valid(let signedIn): socket.data = SocketIdentity(signedIn)
+        case .valid(let signedIn):
+            if let requiredGroup, !signedIn.role.isAdministrator, !signedIn.user.grants.isMember(of: requiredGroup) {
+                throw refusal("Authentication required", .forbidden)
+            }
+            socket.data = SocketIdentity(signedIn)
         case .invalidToken: throw refusal("Invalid authentication token", .invalidToken)
         case .sessionExpired: throw refusal("Session expired", .sessionExpired)
         case .disabled: throw refusal("Invalid authentication token", .accountDisabled)
