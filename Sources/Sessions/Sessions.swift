@@ -94,10 +94,7 @@ package final class Sessions: Sendable {
         switch touch {
         case .alive(let touched):
             if !touched.counted { tally.giveBack(accesses, for: token.handle, of: token.user) }
-            if touched.slid { await quietly("session not moved") { try await self.store.move(touched.session) } }
-            if touched.session.isSealedByOldSecret {
-                await quietly("session not sealed anew") { try await self.store.reseal(touched.session) }
-            }
+            if touched.slid { await moved(touched.session) }
         case .gone, .deadToken: tally.giveBack(accesses - 1, for: token.handle, of: token.user)
         }
         return touch
@@ -109,8 +106,18 @@ package final class Sessions: Sendable {
         // A threshold nothing can stay above: always extended.
         let touch = try await store.touch(handle, of: user, ttl: ttl, threshold: ttl + .seconds(1), accesses: 0)
         guard case .alive(let touched) = touch else { return nil }
-        await quietly("session not moved") { try await self.store.move(touched.session) }
+        await moved(touched.session)
         return touched.session
+    }
+
+    /// Brings the lists up to date after a session was extended, and its seal.
+    ///
+    /// Not at every request: while instances are restarted one after another with a new secret, those that do not know
+    /// it yet must be able to read the sessions of people who only look around.
+    func moved(_ session: Session) async {
+        await quietly("session not moved") { try await self.store.move(session) }
+        guard session.isSealedByOldSecret else { return }
+        await quietly("session not sealed anew") { try await self.store.reseal(session) }
     }
 
     // MARK: Looking

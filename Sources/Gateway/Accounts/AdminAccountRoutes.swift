@@ -184,21 +184,21 @@ private struct AccountPayload: Encodable {
 
 private struct AccountListPayload: Encodable {
     let users: [AccountPayload]
-    let next_cursor: String?
+    @Nullable var next_cursor: String?
 }
 
 private struct AuditPayload: Encodable {
     let entries: [AuditEntryPayload]
-    let next_cursor: String?
+    @Nullable var next_cursor: String?
 }
 
 private struct AuditEntryPayload: Encodable {
     let id: Int64
     let at: ServerTime
     let action: String
-    let actor: String?
-    let subject: String?
-    let ip_address: String?
+    @Nullable var actor: String?
+    @Nullable var subject: String?
+    @Nullable var ip_address: String?
     let facts: [String: String]
 
     init(_ entry: AuditEntry) {

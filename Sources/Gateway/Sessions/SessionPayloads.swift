@@ -32,7 +32,7 @@ struct ActiveSessionsPayload: Encodable {
 struct SessionListPayload: Encodable {
     let sessions: [SessionPayload]
     let total: Int
-    let next_cursor: String?
+    @Nullable var next_cursor: String?
 }
 
 struct SessionStatisticsPayload: Encodable {

@@ -58,7 +58,7 @@ extension Sessions {
             _ = try await families.revoke([family.handle], of: user.userID, reason: .duplicateLogin)
             await settle([SessionStore.Ended(handle: family.handle, tally: nil)], of: user.userID)
             return .sessionEnded
-        case .alive(let session): await quietly("session not moved") { try await self.store.move(session) }
+        case .alive(let session): await moved(session)
         case .created(let session, let displaced):
             await quietly("session not moved") { try await self.store.move(session) }
             try await displace(displaced, by: new)
