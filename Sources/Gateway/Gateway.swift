@@ -9,6 +9,7 @@ import Hummingbird
 import HummingbirdCore
 package import Logging
 package import NIOCore
+import OAuth
 package import Orders
 package import Postgres
 import Presence
@@ -98,6 +99,16 @@ package struct Gateway: Sendable {
         let origins = OriginPolicy(allowed: settings.corsOrigins)
         let drain = DrainState()
         let presence = Presence(redis: slices.redis, stateTTL: settings.stateTTL)
+        let oauth = try settings.externalAuth.map { configuration in
+            try OAuthFront(
+                configuration: configuration,
+                secrets: secrets,
+                redis: slices.redis,
+                eventLoopGroup: eventLoopGroup,
+                logger: logger
+            )
+        }
+        let vouch = oauth.map { OAuthVouching.check($0, slices.sessions) }
 
         // Socket.IO and what carries messages to its sockets.
         let io = SocketIOServer(
@@ -162,13 +173,14 @@ package struct Gateway: Sendable {
             rooms: rooms,
             announcer: announcer,
             sessionGuard: sessionGuard,
+            vouch: vouch,
             standings: StandingWriter(passes: passes),
             logger: logger
         ).install()
 
         let stores = Stores(postgres: slices.postgres, redis: slices.redis)
         let engine = Self.engine(io, addresses, origins, drain, eventLoopGroup, logger)
-        let router = Self.router(settings, slices, stores, presence, passes, origins, drain, webRoot)
+        let router = Self.router(settings, slices, stores, presence, passes, origins, drain, webRoot, oauth, vouch)
         let application = Application(
             router: router,
             server: .engineIO([engine]),
@@ -181,6 +193,7 @@ package struct Gateway: Sendable {
             slices.postgres,
             slices.redis,
             subscriber,
+        ] + (oauth.map { [$0] } ?? []) + [
             StoreWatch(stores: stores, logger: logger),
             adapter,
             SessionWatcher(
@@ -238,7 +251,9 @@ package struct Gateway: Sendable {
         _ passes: EntryPassSigner,
         _ origins: OriginPolicy,
         _ drain: DrainState,
-        _ webRoot: String
+        _ webRoot: String,
+        _ oauth: OAuthFront?,
+        _ vouch: OAuthVouching.Check?
     ) -> Router<GatewayContext> {
         let router = Router(context: GatewayContext.self, options: .autoGenerateHeadEndpoints)
         router.add(middleware: SecurityHeadersMiddleware())
@@ -251,7 +266,7 @@ package struct Gateway: Sendable {
                 searchForIndexHtml: true
             )
         )
-        let authenticator = Authenticator(sessions: slices.sessions, origins: origins)
+        let authenticator = Authenticator(sessions: slices.sessions, origins: origins, vouch: vouch)
         AccountRoutes(
             accounts: slices.accounts,
             sessions: slices.sessions,
@@ -261,6 +276,18 @@ package struct Gateway: Sendable {
             registrationSignsIn: settings.duplicateLogin != .reject
         ).add(to: router)
         SessionRoutes(sessions: slices.sessions, authenticator: authenticator).add(to: router)
+        if let oauth {
+            OAuthRoutes(
+                front: oauth,
+                accounts: slices.accounts,
+                externalAccounts: ExternalAccounts(postgres: slices.postgres),
+                sessions: slices.sessions,
+                throttle: LoginThrottle(redis: slices.redis),
+                audit: AuditLog(postgres: slices.postgres),
+                authenticator: authenticator,
+                origins: origins
+            ).add(to: router)
+        }
         EventRoutes(
             events: slices.events,
             seating: slices.seating,

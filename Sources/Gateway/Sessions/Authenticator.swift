@@ -10,6 +10,8 @@ import Sessions
 struct Authenticator: Sendable {
     let sessions: Sessions
     let origins: OriginPolicy
+    /// Looks at tokens that are not ours; nil without a provider.
+    var vouch: (@Sendable (String) async throws -> SessionCheck)?
 
     static let cookie = "__Host-holdfast"
     static let csrfCookie = "__Host-holdfast-csrf"
@@ -38,7 +40,7 @@ struct Authenticator: Sendable {
     }
 
     func check(_ accessToken: String) async throws -> SignedIn {
-        switch try await sessions.authenticate(accessToken) {
+        switch try await sessions.authenticate(accessToken, orElse: vouch) {
         case .valid(let signedIn): return signedIn
         case .invalidToken: throw Problem(.invalidToken, "The access token is not valid.")
         case .sessionExpired: throw Problem(.sessionExpired, "The session has ended. Sign in again.")
