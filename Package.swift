@@ -114,7 +114,7 @@ let package = Package(
         .target(name: "HoldfastCore", swiftSettings: settings),
         .target(
             name: "Accounts",
-            dependencies: ["COpenSSL", "HoldfastCore", "Postgres", logging],
+            dependencies: ["COpenSSL", "HoldfastCore", "Postgres", crypto, logging],
             swiftSettings: settingsOverC
         ),
         .target(
@@ -135,6 +135,13 @@ let package = Package(
                 .embedInCode("Store/NoteSession.lua"),
                 .embedInCode("SignIn/WrongPassword.lua"),
                 .embedInCode("SignIn/SignInWork.lua"),
+            ],
+            swiftSettings: settings
+        ),
+        .target(
+            name: "OAuth",
+            dependencies: [
+                "HoldfastCore", "Redis", crypto, jwtKit, httpClient, nioCore, nioFoundation, nioHTTP1, logging, lifecycle,
             ],
             swiftSettings: settings
         ),
@@ -189,7 +196,7 @@ let package = Package(
         .target(
             name: "Gateway",
             dependencies: [
-                "HoldfastCore", "Accounts", "Sessions", "Presence", "Events", "WaitingRoom", "Seating", "Orders",
+                "HoldfastCore", "Accounts", "Sessions", "OAuth", "Presence", "Events", "WaitingRoom", "Seating", "Orders",
                 "EngineIOServer", "SocketIO", "SocketIORedis", "Redis", "Postgres",
                 hummingbird, hummingbirdCore, httpTypes, nioCore, nioFoundation, nioHTTP1, logging, lifecycle, metrics,
                 configuration, asyncAlgorithms,
@@ -280,6 +287,13 @@ let package = Package(
             name: "SessionsTests",
             dependencies: [
                 "Sessions", "TestSupport", "HoldfastCore", "Redis", "Postgres", nioCore, nioPosix, logging, jwtKit,
+            ],
+            swiftSettings: settings
+        ),
+        .testTarget(
+            name: "OAuthTests",
+            dependencies: [
+                "OAuth", "TestSupport", "HoldfastCore", "Redis", crypto, jwtKit, nioCore, nioPosix, logging,
             ],
             swiftSettings: settings
         ),

@@ -52,7 +52,7 @@ struct Registration: Sendable {
     }
 
     /// Only what is certainly not an address is refused: whether mail arrives can only be found out by sending some.
-    private static func isEmailAcceptable(_ text: String) -> Bool {
+    static func isEmailAcceptable(_ text: String) -> Bool {
         guard (3...254).contains(text.utf8.count), !hasControlCharacters(text), !text.contains(where: \.isWhitespace)
         else { return false }
         let parts = text.split(separator: "@", omittingEmptySubsequences: false)

@@ -9,6 +9,7 @@ import Hummingbird
 import HummingbirdCore
 package import Logging
 package import NIOCore
+import OAuth
 package import Orders
 package import Postgres
 import Presence
@@ -98,6 +99,16 @@ package struct Gateway: Sendable {
         let origins = OriginPolicy(allowed: settings.corsOrigins)
         let drain = DrainState()
         let presence = Presence(redis: slices.redis, stateTTL: settings.stateTTL)
+        let oauth = try settings.externalAuth.map { configuration in
+            try OAuthFront(
+                configuration: configuration,
+                secrets: secrets,
+                redis: slices.redis,
+                eventLoopGroup: eventLoopGroup,
+                logger: logger
+            )
+        }
+        let vouch = oauth.map { OAuthVouching.check($0, slices.sessions) }
 
         // Socket.IO and what carries messages to its sockets.
         let io = SocketIOServer(
@@ -163,13 +174,14 @@ package struct Gateway: Sendable {
             announcer: announcer,
             sessionGuard: sessionGuard,
             requiredGroup: settings.requiredGroup,
+            vouch: vouch,
             standings: StandingWriter(passes: passes),
             logger: logger
         ).install()
 
         let stores = Stores(postgres: slices.postgres, redis: slices.redis)
         let engine = Self.engine(io, addresses, origins, drain, eventLoopGroup, logger)
-        let router = Self.router(settings, slices, stores, presence, passes, origins, drain, webRoot)
+        let router = Self.router(settings, slices, stores, presence, passes, origins, drain, webRoot, oauth, vouch)
         let application = Application(
             router: router,
             server: .engineIO([engine]),
@@ -178,34 +190,36 @@ package struct Gateway: Sendable {
             eventLoopGroupProvider: .shared(eventLoopGroup),
             logger: logger
         )
-        services = [
-            slices.postgres,
-            slices.redis,
-            subscriber,
-            StoreWatch(stores: stores, logger: logger),
-            adapter,
-            SessionWatcher(
-                subscriber: subscriber,
-                logger: logger,
-                onEnded: { sessionGuard.ended($0) },
-                onAccountChanged: { slices.accounts.forget($0) },
-                onGap: {
-                    slices.accounts.forgetAll()
-                    sessionGuard.checkAllSoon()
-                }
-            ),
-            QueueLeader(waitingRoom: slices.waitingRoom, onStatusChanged: { slices.events.forget($0.id) }),
-            HoldSweeper(seating: slices.seating, redis: slices.redis, postgres: slices.postgres, logger: logger),
-            OrderSweeper(orders: slices.orders, redis: slices.redis, logger: logger),
-            RefreshCleaner(sessions: slices.sessions, logger: logger),
-            AccessWriter(sessions: slices.sessions, logger: logger),
-            feed,
-            rooms,
-            announcer,
-            sessionGuard,
-            application,
-            Drain(state: drain, sockets: sockets, logger: logger),
-        ]
+        services =
+            [
+                slices.postgres,
+                slices.redis,
+                subscriber,
+            ] + (oauth.map { [$0] } ?? []) + [
+                StoreWatch(stores: stores, logger: logger),
+                adapter,
+                SessionWatcher(
+                    subscriber: subscriber,
+                    logger: logger,
+                    onEnded: { sessionGuard.ended($0) },
+                    onAccountChanged: { slices.accounts.forget($0) },
+                    onGap: {
+                        slices.accounts.forgetAll()
+                        sessionGuard.checkAllSoon()
+                    }
+                ),
+                QueueLeader(waitingRoom: slices.waitingRoom, onStatusChanged: { slices.events.forget($0.id) }),
+                HoldSweeper(seating: slices.seating, redis: slices.redis, postgres: slices.postgres, logger: logger),
+                OrderSweeper(orders: slices.orders, redis: slices.redis, logger: logger),
+                RefreshCleaner(sessions: slices.sessions, logger: logger),
+                AccessWriter(sessions: slices.sessions, logger: logger),
+                feed,
+                rooms,
+                announcer,
+                sessionGuard,
+                application,
+                Drain(state: drain, sockets: sockets, logger: logger),
+            ]
     }
 
     private static func engine(
@@ -244,7 +258,9 @@ package struct Gateway: Sendable {
         _ passes: EntryPassSigner,
         _ origins: OriginPolicy,
         _ drain: DrainState,
-        _ webRoot: String
+        _ webRoot: String,
+        _ oauth: OAuthFront?,
+        _ vouch: OAuthVouching.Check?
     ) -> Router<GatewayContext> {
         let router = Router(context: GatewayContext.self, options: .autoGenerateHeadEndpoints)
         router.add(middleware: SecurityHeadersMiddleware())
@@ -260,7 +276,8 @@ package struct Gateway: Sendable {
         let authenticator = Authenticator(
             sessions: slices.sessions,
             origins: origins,
-            requiredGroup: settings.requiredGroup
+            requiredGroup: settings.requiredGroup,
+            vouch: vouch
         )
         let audit = AuditLog(postgres: slices.postgres)
         AccountRoutes(
@@ -284,6 +301,18 @@ package struct Gateway: Sendable {
             authenticator: authenticator,
             audit: audit
         ).add(to: router)
+        if let oauth {
+            OAuthRoutes(
+                front: oauth,
+                accounts: slices.accounts,
+                externalAccounts: ExternalAccounts(postgres: slices.postgres),
+                sessions: slices.sessions,
+                throttle: LoginThrottle(redis: slices.redis),
+                audit: audit,
+                authenticator: authenticator,
+                origins: origins
+            ).add(to: router)
+        }
         EventRoutes(
             events: slices.events,
             seating: slices.seating,

@@ -2,6 +2,7 @@ package import Configuration
 import Foundation
 import HoldfastCore
 package import Logging
+package import OAuth
 package import Sessions
 
 /// A setting that the service refuses to start with. The message names the variable and what it may be.
@@ -37,6 +38,8 @@ package struct Settings: Sendable {
     package let stateTTL: Duration
     package let instance: String
     package let paymentWebhookSecret: String?
+    /// The provider where people may sign in; nil without one.
+    package let externalAuth: OAuthConfiguration?
     package let logLevel: Logger.Level
     package let logFormat: LogFormat
 
@@ -51,6 +54,7 @@ package struct Settings: Sendable {
     /// - `REQUIRED_GROUP` (unset)
     /// - `HOLDFAST_INSTANCE` (host:port), `PAYMENT_WEBHOOK_SECRET` (unset, secret)
     /// - `LOG_LEVEL` (info), `LOG_FORMAT` (text)
+    /// - `EXTERNAL_AUTH_…`: see ``externalAuth(_:_:)``
     ///
     /// - Throws: ``SettingsError`` that names the first variable that is missing or wrong.
     package init(config: ConfigReader) throws {
@@ -73,6 +77,7 @@ package struct Settings: Sendable {
         stateTTL = try read.seconds("STATE_TTL", default: 3_600)
         instance = read.string("HOLDFAST_INSTANCE") ?? "\(host):\(port)"
         paymentWebhookSecret = read.string("PAYMENT_WEBHOOK_SECRET", isSecret: true)
+        externalAuth = try Self.externalAuth(read, environment)
         logLevel = try read.choice("LOG_LEVEL", default: .info)
         logFormat = try read.choice("LOG_FORMAT", default: .text)
     }
@@ -120,7 +125,7 @@ package struct Settings: Sendable {
 }
 
 /// Reads single variables and turns what is wrong with them into a ``SettingsError``.
-private struct SettingsReader {
+struct SettingsReader {
     let config: ConfigReader
 
     /// An empty variable counts as unset, as shells and compose files make them.

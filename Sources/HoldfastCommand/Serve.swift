@@ -28,6 +28,15 @@ struct Serve: AsyncParsableCommand {
               STATE_TTL                          seconds a user's state outlives the last activity [3600]
               HOLDFAST_INSTANCE                  name in logs [host:port]
               PAYMENT_WEBHOOK_SECRET             signs incoming payment results [unset]
+              EXTERNAL_AUTH_URL                  issuer of an OAuth 2.0 or OpenID provider; turns /oauth/* on [unset]
+              EXTERNAL_AUTH_CLIENT_ID, EXTERNAL_AUTH_CLIENT_SECRET  this service there
+              EXTERNAL_AUTH_REDIRECT_URIS        where browsers may come back to; needed in production [own pages]
+              EXTERNAL_AUTH_LOGOUT_URIS          where they may go after signing out there [own pages]
+              EXTERNAL_AUTH_SCOPES               asked for [openid profile email]
+              EXTERNAL_AUTH_GROUP                only its members may sign in there [anybody]
+              EXTERNAL_AUTH_INTROSPECTION        opaque or always: which tokens the provider is asked about [opaque]
+              EXTERNAL_AUTH_ENDPOINTS            NAME=/path,… for providers without discovery [from discovery]
+              EXTERNAL_AUTH_ORIGINS              other origins the provider's endpoints may lie on [none]
               LOG_LEVEL, LOG_FORMAT              [info], text or json [text]
               HOLDFAST_WEB                       folder of the static client [Web, beside the binary or above it]
             """

@@ -25,6 +25,13 @@ package enum ProblemCode: String, Sendable, CaseIterable {
     case alreadySignedIn = "ALREADY_SIGNED_IN"
     case refreshTokenReused = "REFRESH_TOKEN_REUSED"
 
+    // Signing in at a provider
+    case redirectNotAllowed = "REDIRECT_NOT_ALLOWED"
+    case invalidState = "INVALID_STATE"
+    case invalidGrant = "INVALID_GRANT"
+    case groupRequired = "GROUP_REQUIRED"
+    case providerUnavailable = "PROVIDER_UNAVAILABLE"
+
     // Events and the waiting room
     case eventNotFound = "EVENT_NOT_FOUND"
     case eventNotOpen = "EVENT_NOT_OPEN"
@@ -59,12 +66,12 @@ package enum ProblemCode: String, Sendable, CaseIterable {
 
     package var status: Int {
         switch self {
-        case .malformedRequest, .idempotencyKeyRequired: 400
+        case .malformedRequest, .idempotencyKeyRequired, .redirectNotAllowed, .invalidState, .invalidGrant: 400
         case .authenticationRequired, .invalidCredentials, .invalidToken, .sessionExpired, .accountDisabled,
             .refreshTokenReused, .invalidSignature:
             401
         case .paymentDeclined: 402
-        case .forbidden, .originNotAllowed, .csrfTokenMissing, .notAdmitted: 403
+        case .forbidden, .originNotAllowed, .csrfTokenMissing, .groupRequired, .notAdmitted: 403
         case .notFound, .eventNotFound, .seatNotFound, .reservationNotFound, .unknownEvent: 404
         case .methodNotAllowed: 405
         case .requestTimeout: 408
@@ -76,7 +83,7 @@ package enum ProblemCode: String, Sendable, CaseIterable {
         case .invalid, .limitExceeded, .idempotencyKeyReused, .paymentMethodUnknown: 422
         case .tooManyRequests: 429
         case .internalError: 500
-        case .unavailable, .rebuilding, .draining: 503
+        case .unavailable, .providerUnavailable, .rebuilding, .draining: 503
         }
     }
 
@@ -101,6 +108,11 @@ package enum ProblemCode: String, Sendable, CaseIterable {
         case .userExists: "The user already exists"
         case .alreadySignedIn: "Already signed in elsewhere"
         case .refreshTokenReused: "The refresh token was used before"
+        case .redirectNotAllowed: "The redirect address is not registered"
+        case .invalidState: "The sign-in was not begun here"
+        case .invalidGrant: "The provider's grant is not valid"
+        case .groupRequired: "Not in the required group"
+        case .providerUnavailable: "The sign-in provider does not answer"
         case .eventNotFound: "No such event"
         case .eventNotOpen: "The sale is not open"
         case .queueDisabled: "The event has no waiting room"

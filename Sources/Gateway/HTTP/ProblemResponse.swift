@@ -6,6 +6,7 @@ import Logging
 import NIOCore
 import NIOFoundationCompat
 import NIOHTTP1
+import OAuth
 import Postgres
 import Redis
 
@@ -18,6 +19,8 @@ struct ProblemBody: Encodable {
     let code: String
     let errors: [Problem.FieldError]?
     let unavailable: [SeatID]?
+    /// The name that OAuth clients look for (RFC 6749, section 5.2).
+    let error: String?
 
     init(_ problem: Problem) {
         title = problem.code.title
@@ -27,6 +30,7 @@ struct ProblemBody: Encodable {
         // With 422 the list is promised, even if it is the request as a whole that is not allowed.
         errors = problem.errors.isEmpty && problem.code.status != 422 ? nil : problem.errors
         unavailable = problem.unavailable.isEmpty ? nil : problem.unavailable
+        error = problem.code.oauthError
     }
 }
 
@@ -53,6 +57,17 @@ extension Problem {
             self = .storeAway
         case let error as PostgresError:
             self.init(postgres: error, logger: logger)
+        case let error as OAuthError:
+            if error.isRetryable {
+                logger.warning("the provider failed a request", metadata: ["error": "\(error)"])
+            } else {
+                logger.error("the provider cannot be used", metadata: ["error": "\(error)"])
+            }
+            self.init(
+                .providerUnavailable,
+                "The service where you sign in does not answer right now. Please try again.",
+                retryAfterSeconds: error.retryAfterSeconds
+            )
         case is HTTPParserError:
             self.init(.malformedRequest, "The request's body breaks the rules of HTTP.")
         case is NIOTooManyBytesError:

@@ -12,6 +12,8 @@ struct Authenticator: Sendable {
     let origins: OriginPolicy
     /// `REQUIRED_GROUP`: who is in it, or an administrator, may use the service.
     var requiredGroup: String?
+    /// Looks at tokens that are not ours; nil without a provider.
+    var vouch: (@Sendable (String) async throws -> SessionCheck)?
 
     static let cookie = "__Host-holdfast"
     static let csrfCookie = "__Host-holdfast-csrf"
@@ -63,7 +65,7 @@ struct Authenticator: Sendable {
     }
 
     func check(_ accessToken: String) async throws -> SignedIn {
-        switch try await sessions.authenticate(accessToken) {
+        switch try await sessions.authenticate(accessToken, orElse: vouch) {
         case .valid(let signedIn): return signedIn
         case .invalidToken: throw Problem(.invalidToken, "The access token is not valid.")
         case .sessionExpired: throw Problem(.sessionExpired, "The session has ended. Sign in again.")

@@ -22,6 +22,8 @@ struct SocketGateway: Sendable {
     let announcer: EventAnnouncer
     let sessionGuard: SessionGuard
     let requiredGroup: String?
+    /// Looks at tokens that are not ours; nil without a provider.
+    let vouch: (@Sendable (String) async throws -> SessionCheck)?
     let standings: StandingWriter
     let logger: Logger
 
@@ -113,7 +115,7 @@ struct SocketGateway: Sendable {
         }
         let check: SessionCheck
         do {
-            check = try await sessions.authenticate(token)
+            check = try await sessions.authenticate(token, orElse: vouch)
         } catch {
             logger.warning("handshake not checked", metadata: ["error": "\(error)"])
             throw refusal("Service unavailable", .unavailable)
@@ -137,7 +139,7 @@ struct SocketGateway: Sendable {
     }
 
     private func reauthenticate(_ socket: Socket, _ payload: AuthenticatePayload) async throws -> OkPayload {
-        switch try await sessions.authenticate(payload.token) {
+        switch try await sessions.authenticate(payload.token, orElse: vouch) {
         case .valid(let signedIn) where signedIn.userID == socket.identity.user:
             socket.data = SocketIdentity(signedIn)
             sessionGuard.checkSoon(socket)
