@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help run test test-unit test-services test-protocol test-journeys test-browser bench format lint check clean-data
+.PHONY: help run test test-unit test-services test-protocol test-journeys test-browser test-api bench format lint check clean-data
 
 help:  ## lists the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -24,6 +24,9 @@ test-journeys:  ## several instances as processes, real Socket.IO clients
 
 test-browser:  ## the web client in a headless browser
 	@scripts/test.sh browser
+
+test-api:  ## schemathesis plays /openapi.json: no 5xx, no answer outside the schema
+	@scripts/test.sh api
 
 bench:  ## measures the Socket.IO server beside python-socketio, one core each
 	@scripts/bench.sh
