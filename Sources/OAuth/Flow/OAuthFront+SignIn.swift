@@ -167,7 +167,7 @@ extension OAuthFront {
             }
         }
         let authorities = Authorities(sources, clientID: configuration.clientID)
-        let knowsEnough = sources.first?["email"] != nil && configuration.requiredGroup.map(authorities.isIn) != false
+        let knowsEnough = sources.first?["email_verified"] != nil && configuration.requiredGroup.map(authorities.isIn) != false
         if !knowsEnough, metadata.endpoints[.userinfo] != nil {
             guard let profile = try await profile(tokens.accessToken, metadata),
                 let subject = profile["sub"] ?? profile["user_id"] ?? profile["id"],
