@@ -189,11 +189,10 @@ package struct Gateway: Sendable {
             eventLoopGroupProvider: .shared(eventLoopGroup),
             logger: logger
         )
-        services = [
+        var services: [any Service] = [
             slices.postgres,
             slices.redis,
             subscriber,
-        ] + (oauth.map { [$0] } ?? []) + [
             StoreWatch(stores: stores, logger: logger),
             adapter,
             SessionWatcher(
@@ -213,6 +212,9 @@ package struct Gateway: Sendable {
             application,
             Drain(state: drain, sockets: sockets, logger: logger),
         ]
+        // After the stores, before whoever asks it: it closes its connections when nobody will ask any more.
+        if let oauth { services.insert(oauth, at: 2) }
+        self.services = services
     }
 
     private static func engine(

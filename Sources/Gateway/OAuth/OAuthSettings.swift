@@ -23,7 +23,10 @@ extension Settings {
         var configuration = OAuthConfiguration(
             issuer: issuer,
             clientID: try read.required("EXTERNAL_AUTH_CLIENT_ID", for: "Holdfast at the provider EXTERNAL_AUTH_URL"),
-            clientSecret: try read.required("EXTERNAL_AUTH_CLIENT_SECRET", for: "the secret of Holdfast at the provider")
+            clientSecret: try read.required(
+                "EXTERNAL_AUTH_CLIENT_SECRET",
+                for: "the secret of Holdfast at the provider"
+            )
         )
         configuration.redirectURIs = list(read, "EXTERNAL_AUTH_REDIRECT_URIS")
         for uri in configuration.redirectURIs { try requireAddress(uri, "EXTERNAL_AUTH_REDIRECT_URIS", environment) }

@@ -113,7 +113,10 @@ final class ProviderHTTP: Sendable {
                 throw OAuthError(.providerAway, "provider: answered \(status)", mayHaveRun: false)
             }
             state.withLock { $0.breaker.succeeded() }
-            return ProviderAnswer(status: status, json: try? JSONDecoder().decode(JSONValue.self, from: Data(buffer: body)))
+            return ProviderAnswer(
+                status: status,
+                json: try? JSONDecoder().decode(JSONValue.self, from: Data(buffer: body))
+            )
         } catch let error as OAuthError {
             throw error
         } catch let error as NIOTooManyBytesError {
