@@ -121,8 +121,13 @@ let package = Package(
             name: "Sessions",
             dependencies: [
                 "HoldfastCore", "Redis", "Postgres", crypto, jwtKit, logging, lifecycle, nioCore, asyncAlgorithms,
+                deque,
             ],
             resources: [
+                .embedInCode("Store/SessionCommon.lua"),
+                .embedInCode("Store/ResealSession.lua"),
+                .embedInCode("Store/PageSessions.lua"),
+                .embedInCode("Store/SessionStatistics.lua"),
                 .embedInCode("Store/CreateSession.lua"),
                 .embedInCode("Store/TouchSession.lua"),
                 .embedInCode("Store/EndSessions.lua"),

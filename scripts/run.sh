@@ -54,6 +54,10 @@ export HOLDFAST_SECRETS
 
 say "Applying migrations"
 $holdfast migrate
+psql -q -v ON_ERROR_STOP=1 -f Deploy/postgres/grants.sql "$DATABASE_URL"
+# From here on with the service's own rights and no others.
+DATABASE_URL=$SERVICE_DATABASE_URL
+REDIS_URL=$SERVICE_REDIS_URL
 
 if [ ! -e "$folder/demo-event" ]; then
     say "Making the demo: an arena of 5,000 seats and three accounts"

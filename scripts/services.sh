@@ -1,17 +1,26 @@
 #!/usr/bin/env bash
 # Private PostgreSQL and Redis servers in one folder, on free ports of 127.0.0.1, apart from any that the system runs.
 #
-#   scripts/services.sh start FOLDER [--durable]   starts both, writes FOLDER/env (DATABASE_URL, REDIS_URL)
+#   scripts/services.sh start FOLDER [--durable]   starts both, writes FOLDER/env: DATABASE_URL and REDIS_URL of their
+#                                                  administrator, SERVICE_DATABASE_URL and SERVICE_REDIS_URL of the
+#                                                  users in Deploy/, who may do what the service needs and no more
 #   scripts/services.sh stop FOLDER                stops what start started; the data stays
 #
 # --durable keeps fsync on and Redis' append-only file; without it both forget at a power cut, which tests never see.
 set -euo pipefail
 
 command=${1:-}; folder=${2:-}; durable=${3:-}
-[ -n "$command" ] && [ -n "$folder" ] || { sed -n '2,8p' "$0" >&2; exit 64; }
+[ -n "$command" ] && [ -n "$folder" ] || { sed -n '2,10p' "$0" >&2; exit 64; }
 mkdir -p "$folder"
 folder=$(cd "$folder" && pwd)
+deploy=$(cd "$(dirname "$0")/../Deploy" && pwd)
 postgres_bin=$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -V | tail -n 1)
+
+# A secret of the folder, made the first time it is asked for.
+secret() {
+    [ -s "$folder/$1" ] || (umask 077 && head -c 24 /dev/urandom | base64 | tr -d '/+=\n' >"$folder/$1")
+    cat "$folder/$1"
+}
 
 free_port() {
     python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
@@ -48,20 +57,24 @@ start_postgres() {
     local admin_url="${database_url%/holdfast}/postgres"
     psql -qtA "$admin_url" -c "SELECT 1 FROM pg_database WHERE datname = 'holdfast'" | grep -q 1 ||
         psql -q "$admin_url" -c 'CREATE DATABASE holdfast'
+    local service_password; service_password=$(secret postgres-service.password)
+    psql -qAt -v ON_ERROR_STOP=1 -v "password=$service_password" -f "$deploy/postgres/role.sql" "$admin_url"
+    service_database_url="postgresql://holdfast_service:$service_password@127.0.0.1:$port/holdfast"
 }
 
 start_redis() {
-    local port password save
+    local port password service_password save
     port=$(free_port)
     mkdir -p "$folder/redis"
-    [ -s "$folder/redis.password" ] ||
-        (umask 077 && head -c 24 /dev/urandom | base64 | tr -d '/+=\n' >"$folder/redis.password")
-    password=$(cat "$folder/redis.password")
+    password=$(secret redis.password)
+    service_password=$(secret redis-service.password)
+    (umask 077 && sed -e "s/@ADMIN_PASSWORD@/$password/" -e "s/@SERVICE_PASSWORD@/$service_password/" \
+        "$deploy/redis/users.acl" >"$folder/users.acl")
     save=no; [ "$durable" = --durable ] && save=yes
     (umask 077 && cat >"$folder/redis.conf" <<CONF
 bind 127.0.0.1
 port $port
-requirepass $password
+aclfile $folder/users.acl
 dir $folder/redis
 save ""
 appendonly $save
@@ -75,6 +88,7 @@ CONF
     )
     redis-server "$folder/redis.conf" >/dev/null
     redis_url="redis://default:$password@127.0.0.1:$port/0"
+    service_redis_url="redis://holdfast:$service_password@127.0.0.1:$port/0"
     for _ in $(seq 100); do
         REDISCLI_AUTH=$password redis-cli -p "$port" ping 2>/dev/null | grep -q PONG && return
         sleep 0.1
@@ -99,7 +113,8 @@ start)
     stop
     start_postgres
     start_redis
-    (umask 077 && printf 'DATABASE_URL=%s\nREDIS_URL=%s\n' "$database_url" "$redis_url" >"$folder/env")
+    (umask 077 && printf '%s\n' "DATABASE_URL=$database_url" "REDIS_URL=$redis_url" \
+        "SERVICE_DATABASE_URL=$service_database_url" "SERVICE_REDIS_URL=$service_redis_url" >"$folder/env")
     ;;
 stop) stop ;;
 *) echo "services: unknown command '$command'; use start or stop" >&2; exit 64 ;;

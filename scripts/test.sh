@@ -32,7 +32,8 @@ scripts/services.sh start "$servers" || exit 1
 # shellcheck source=/dev/null
 . "$servers/env"
 export HOLDFAST_TEST_DATABASE_URL=$DATABASE_URL HOLDFAST_TEST_REDIS_URL=$REDIS_URL
-unset DATABASE_URL REDIS_URL
+export HOLDFAST_TEST_SERVICE_DATABASE_URL=$SERVICE_DATABASE_URL HOLDFAST_TEST_SERVICE_REDIS_URL=$SERVICE_REDIS_URL
+unset DATABASE_URL REDIS_URL SERVICE_DATABASE_URL SERVICE_REDIS_URL
 
 if [ "$kind" = all ] || [ "$kind" = unit ] || [ "$kind" = services ] || [ "$kind" = protocol ]; then
     say "Swift tests"

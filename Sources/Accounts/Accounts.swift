@@ -148,37 +148,106 @@ package final class Accounts: Sendable {
     /// Makes the next look-up ask PostgreSQL; call it when a message says that the user changed.
     package func forget(_ id: UserID) { cache.forget(id) }
 
-    /// Enables or disables an account; nil if there is none. Other instances follow within 30 seconds, or when told.
-    package func setActive(_ id: UserID, _ active: Bool) async throws -> User? {
+    /// The same of all: messages may have been missed.
+    package func forgetAll() { cache.forgetAll() }
+
+    // MARK: Changing
+
+    /// Changes what is given; nil if there is no such account. Other instances follow within 30 seconds, or when told.
+    package func update(_ id: UserID, _ change: AccountChange) async throws -> User? {
         let rows = try await postgres.query(
-            "UPDATE users SET active = \(active), updated_at = now() WHERE user_id = \(id.rawValue) RETURNING user_id"
+            """
+            UPDATE users SET
+                active = coalesce(\(change.active as Bool?)::boolean, active),
+                role = coalesce(\(change.role?.rawValue as String?)::text, role),
+                groups = coalesce(\(change.groups as [String]?)::text[], groups),
+                permissions = coalesce(\(change.permissions as [String]?)::text[], permissions),
+                updated_at = now()
+            WHERE user_id = \(id.rawValue) RETURNING user_id
+            """
         )
         cache.forget(id)
-        return rows.isEmpty ? nil : try await user(id)
+        return rows.isEmpty ? nil : try await load(id)
     }
+
+    /// Enables or disables an account; nil if there is none.
+    package func setActive(_ id: UserID, _ active: Bool) async throws -> User? {
+        try await update(id, AccountChange(active: active))
+    }
+
+    // MARK: Many
+
+    /// The accounts of these names, in no order; names without one are left out.
+    ///
+    /// - Bounds: at most 1,000 names.
+    package func users(_ ids: [UserID]) async throws -> [User] {
+        try await postgres.query(
+            "SELECT \(unescaped: Self.columns) FROM users WHERE user_id = ANY(\(ids.prefix(1_000).map(\.rawValue))::text[])"
+        ).map { try Self.user($0) }
+    }
+
+    /// Accounts whose name or e-mail address begins like `text`, whatever the case; all for an empty one. By name.
+    ///
+    /// - Bounds: `limit` is brought into 1 to 100.
+    package func search(_ text: String, after cursor: String?, limit: Int) async throws -> [User] {
+        let special: Set<Character> = ["\\", "%", "_"]
+        let pattern = text.lowercased().prefix(254).reduce(into: "") { pattern, character in
+            pattern += special.contains(character) ? "\\\(character)" : "\(character)"
+        }
+        return try await postgres.query(
+            """
+            SELECT \(unescaped: Self.columns) FROM users
+            WHERE (lower(user_id) LIKE \(pattern + "%") OR lower(email) LIKE \(pattern + "%"))
+              AND user_id > \(cursor ?? "")
+            ORDER BY user_id LIMIT \(Int64(min(max(limit, 1), 100)))::bigint
+            """
+        ).map { try Self.user($0) }
+    }
+
+    // MARK: Rows
+
+    private static let columns = """
+        user_id, user_name, email, role, active, (extract(epoch FROM created_at) * 1000)::bigint AS created_ms, groups, permissions
+        """
 
     private func load(_ id: UserID) async throws -> User? { try await loadWithHash(id)?.user }
 
     private func loadWithHash(_ id: UserID) async throws -> (user: User, hash: String)? {
         let rows = try await postgres.query(
-            """
-            SELECT user_name, email, role, active, (extract(epoch FROM created_at) * 1000)::bigint, password_hash
-            FROM users WHERE user_id = \(id.rawValue)
-            """
+            "SELECT \(unescaped: Self.columns), password_hash FROM users WHERE user_id = \(id.rawValue)"
         )
         guard let row = rows.first else { return nil }
-        let (name, email, role, active, createdAtMs, hash) = try row.decode(
-            (String, String, String, Bool, Int64, String).self
-        )
-        let user = User(
+        return (try Self.user(row), try row.decode("password_hash", as: String.self))
+    }
+
+    private static func user(_ row: PostgresRow) throws -> User {
+        let name = try row.decode("user_id", as: String.self)
+        guard let id = UserID(name) else { throw PostgresError(.decoding, "users: a user_id of another shape") }
+        return User(
             userID: id,
-            name: name,
-            email: email,
+            name: try row.decode("user_name", as: String.self),
+            email: try row.decode("email", as: String.self),
             // The table's constraint allows no other; were there one, it would be given the least rights.
-            role: Role(rawValue: role) ?? .user,
-            active: active,
-            createdAt: ServerTime(millisecondsSinceEpoch: createdAtMs)
+            role: Role(rawValue: try row.decode("role", as: String.self)) ?? .user,
+            active: try row.decode("active", as: Bool.self),
+            createdAt: ServerTime(millisecondsSinceEpoch: try row.decode("created_ms", as: Int64.self)),
+            groups: try row.decode("groups", as: [String].self),
+            permissions: try row.decode("permissions", as: [String].self)
         )
-        return (user, hash)
+    }
+}
+
+/// What an administrator changes of an account; nil stays as it is.
+package struct AccountChange: Sendable {
+    package var active: Bool?
+    package var role: Role?
+    package var groups: [String]?
+    package var permissions: [String]?
+
+    package init(active: Bool? = nil, role: Role? = nil, groups: [String]? = nil, permissions: [String]? = nil) {
+        self.active = active
+        self.role = role
+        self.groups = groups
+        self.permissions = permissions
     }
 }

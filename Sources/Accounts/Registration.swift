@@ -22,6 +22,8 @@ struct Registration: Sendable {
         }
         if !Self.isPasswordAcceptable(password) {
             errors.append(.init("password", "must have 8 to 128 characters"))
+        } else if CommonPasswords.contains(password, of: userID) {
+            errors.append(.init("password", "is one of those that are tried first; choose another"))
         }
         if !Self.isNameAcceptable(name) {
             errors.append(.init("user_name", "must have 1 to 100 characters and no control characters"))

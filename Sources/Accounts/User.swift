@@ -9,14 +9,27 @@ package struct User: Sendable, Equatable {
     /// A disabled account cannot sign in and its sessions count for nothing.
     package let active: Bool
     package let createdAt: ServerTime
+    package let groups: [String]
+    package let permissions: [String]
 
-    package init(userID: UserID, name: String, email: String, role: Role, active: Bool, createdAt: ServerTime) {
+    package init(
+        userID: UserID,
+        name: String,
+        email: String,
+        role: Role,
+        active: Bool,
+        createdAt: ServerTime,
+        groups: [String] = [],
+        permissions: [String] = []
+    ) {
         self.userID = userID
         self.name = name
         self.email = email
         self.role = role
         self.active = active
         self.createdAt = createdAt
+        self.groups = groups
+        self.permissions = permissions
     }
 }
 

@@ -62,6 +62,12 @@ final class UserCache: Sendable {
         }
     }
 
+    func forgetAll() {
+        state.withLock { state in
+            state = State(invalidations: state.invalidations + 1)
+        }
+    }
+
     private static func insert(_ entry: Entry, into state: inout State, generationSize: Int) {
         if state.young.count >= generationSize, state.young[entry.user.userID] == nil {
             state.old = state.young

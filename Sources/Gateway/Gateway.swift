@@ -173,6 +173,7 @@ package struct Gateway: Sendable {
             rooms: rooms,
             announcer: announcer,
             sessionGuard: sessionGuard,
+            requiredGroup: settings.requiredGroup,
             vouch: vouch,
             standings: StandingWriter(passes: passes),
             logger: logger
@@ -199,12 +200,17 @@ package struct Gateway: Sendable {
                 subscriber: subscriber,
                 logger: logger,
                 onEnded: { sessionGuard.ended($0) },
-                onGap: { sessionGuard.checkAllSoon() }
+                onAccountChanged: { slices.accounts.forget($0) },
+                onGap: {
+                    slices.accounts.forgetAll()
+                    sessionGuard.checkAllSoon()
+                }
             ),
             QueueLeader(waitingRoom: slices.waitingRoom, onStatusChanged: { slices.events.forget($0.id) }),
             HoldSweeper(seating: slices.seating, redis: slices.redis, postgres: slices.postgres, logger: logger),
             OrderSweeper(orders: slices.orders, redis: slices.redis, logger: logger),
             RefreshCleaner(sessions: slices.sessions, logger: logger),
+            AccessWriter(sessions: slices.sessions, logger: logger),
             feed,
             rooms,
             announcer,
@@ -268,16 +274,34 @@ package struct Gateway: Sendable {
                 searchForIndexHtml: true
             )
         )
-        let authenticator = Authenticator(sessions: slices.sessions, origins: origins, vouch: vouch)
+        let authenticator = Authenticator(
+            sessions: slices.sessions,
+            origins: origins,
+            requiredGroup: settings.requiredGroup,
+            vouch: vouch
+        )
+        let audit = AuditLog(postgres: slices.postgres)
         AccountRoutes(
             accounts: slices.accounts,
             sessions: slices.sessions,
             throttle: LoginThrottle(redis: slices.redis),
-            audit: AuditLog(postgres: slices.postgres),
+            audit: audit,
             authenticator: authenticator,
             registrationSignsIn: settings.duplicateLogin != .reject
         ).add(to: router)
-        SessionRoutes(sessions: slices.sessions, authenticator: authenticator).add(to: router)
+        SessionRoutes(sessions: slices.sessions, authenticator: authenticator, audit: audit).add(to: router)
+        AdminSessionRoutes(
+            accounts: slices.accounts,
+            sessions: slices.sessions,
+            authenticator: authenticator,
+            audit: audit
+        ).add(to: router)
+        AdminAccountRoutes(
+            accounts: slices.accounts,
+            sessions: slices.sessions,
+            authenticator: authenticator,
+            audit: audit
+        ).add(to: router)
         if let oauth {
             OAuthRoutes(
                 front: oauth,
@@ -285,7 +309,7 @@ package struct Gateway: Sendable {
                 externalAccounts: ExternalAccounts(postgres: slices.postgres),
                 sessions: slices.sessions,
                 throttle: LoginThrottle(redis: slices.redis),
-                audit: AuditLog(postgres: slices.postgres),
+                audit: audit,
                 authenticator: authenticator,
                 origins: origins
             ).add(to: router)

@@ -1,5 +1,6 @@
 package import Configuration
 import Foundation
+import HoldfastCore
 package import Logging
 package import OAuth
 package import Sessions
@@ -31,6 +32,7 @@ package struct Settings: Sendable {
     package let accessTokenTTL: Duration
     package let refreshTokenTTL: Duration
     package let duplicateLogin: DuplicateLogin
+    package let requiredGroup: String?
     package let maxSessionsPerUser: Int
     package let maxConnectionsPerAddress: Int
     package let stateTTL: Duration
@@ -49,6 +51,7 @@ package struct Settings: Sendable {
     /// - `SESSION_TTL` (3600 s), `SESSION_REFRESH_THRESHOLD` (900 s), `ACCESS_TOKEN_TTL` (3600 s),
     ///   `REFRESH_TOKEN_TTL` (1209600 s), `STATE_TTL` (3600 s)
     /// - `DUPLICATE_LOGIN` (allow), `MAX_SESSIONS_PER_USER` (10), `MAX_CONNECTIONS_PER_ADDRESS` (10000)
+    /// - `REQUIRED_GROUP` (unset)
     /// - `HOLDFAST_INSTANCE` (host:port), `PAYMENT_WEBHOOK_SECRET` (unset, secret)
     /// - `LOG_LEVEL` (info), `LOG_FORMAT` (text)
     /// - `EXTERNAL_AUTH_…`: see ``externalAuth(_:_:)``
@@ -68,6 +71,7 @@ package struct Settings: Sendable {
         accessTokenTTL = try read.seconds("ACCESS_TOKEN_TTL", default: 3_600)
         refreshTokenTTL = try read.seconds("REFRESH_TOKEN_TTL", default: 1_209_600)
         duplicateLogin = try read.choice("DUPLICATE_LOGIN", default: DuplicateLogin.allow)
+        requiredGroup = try Self.group(read)
         maxSessionsPerUser = try read.int("MAX_SESSIONS_PER_USER", default: 10, in: 1...1_000)
         maxConnectionsPerAddress = try read.int("MAX_CONNECTIONS_PER_ADDRESS", default: 10_000, in: 1...1_000_000)
         stateTTL = try read.seconds("STATE_TTL", default: 3_600)
@@ -76,6 +80,14 @@ package struct Settings: Sendable {
         externalAuth = try Self.externalAuth(read, environment)
         logLevel = try read.choice("LOG_LEVEL", default: .info)
         logFormat = try read.choice("LOG_FORMAT", default: .text)
+    }
+
+    private static func group(_ read: SettingsReader) throws -> String? {
+        guard let text = read.string("REQUIRED_GROUP") else { return nil }
+        guard let name = Grants.name(text) else {
+            throw SettingsError("REQUIRED_GROUP", "is '\(text)'; it must be one name, as in 'staff'")
+        }
+        return name
     }
 
     private static func secrets(_ read: SettingsReader, _ environment: Environment) throws -> String {

@@ -53,12 +53,17 @@ package struct AuditLog: Sendable {
 
     /// The newest entries first, those older than `before` if given.
     ///
+    /// - Parameter user: only what they did, or what was done to them.
     /// - Bounds: `limit` is brought into 1 to 200.
-    package func page(before: Int64?, limit: Int) async throws(PostgresError) -> [AuditEntry] {
+    package func page(before: Int64?, limit: Int, about user: UserID? = nil) async throws(PostgresError)
+        -> [AuditEntry]
+    {
         let rows = try await postgres.query(
             """
             SELECT audit_id, (extract(epoch FROM at) * 1000)::bigint, action, actor, subject, address, facts::text
             FROM audit_log WHERE audit_id < \(before ?? .max)::bigint
+              AND (\(user?.rawValue as String?)::text IS NULL OR subject = \(user?.rawValue as String?)::text
+                   OR actor = \(user?.rawValue as String?)::text)
             ORDER BY audit_id DESC LIMIT \(Int64(min(max(limit, 1), 200)))::bigint
             """
         )

@@ -9,13 +9,23 @@ package struct SessionUser: Sendable, Equatable {
     package let email: String
     package let role: Role
     package let active: Bool
+    package let grants: Grants
 
-    package init(userID: UserID, name: String, email: String, role: Role, active: Bool) {
+    package init(
+        userID: UserID,
+        name: String,
+        email: String,
+        role: Role,
+        active: Bool,
+        groups: [String] = [],
+        permissions: [String] = []
+    ) {
         self.userID = userID
         self.name = name
         self.email = email
         self.role = role
         self.active = active
+        grants = Grants(role: role, groups: groups, permissions: permissions)
     }
 }
 
@@ -57,6 +67,8 @@ package struct Session: Sendable, Equatable {
     package let asOf: ServerTime
     package let accessCount: Int
     package let client: ClientInfo
+    /// Redis holds it under a secret that is no longer the first of the ring.
+    var isSealedByOldSecret = false
 
     package var ipAddress: String { client.ipAddress }
     package var userAgent: String { client.userAgent }
@@ -91,6 +103,19 @@ package struct SignIn: Sendable, CustomStringConvertible, CustomDebugStringConve
     package var description: String { "SignIn" }
     package var debugDescription: String { description }
     package var customMirror: Mirror { Mirror(self, children: []) }
+}
+
+/// What came of ending sessions.
+package struct SessionsEnded: Sendable, Equatable {
+    /// How many lived, or could have come back by a refresh.
+    package let sessions: Int
+    /// How many access tokens would still have been good.
+    package let tokens: Int
+
+    package init(sessions: Int, tokens: Int) {
+        self.sessions = sessions
+        self.tokens = tokens
+    }
 }
 
 /// What became of an access token.

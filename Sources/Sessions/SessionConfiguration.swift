@@ -18,6 +18,8 @@ package struct SessionConfiguration: Sendable {
     package var refreshTokenTTL: Duration = .seconds(1_209_600)
     package var maxSessionsPerUser = 10
     package var duplicateLogin = DuplicateLogin.allow
+    /// How long somebody waits for their turn at PostgreSQL before they are asked to come back.
+    package var signInPatience: Duration = .seconds(5)
     package var issuer = "holdfast"
     package var audience = "holdfast"
 

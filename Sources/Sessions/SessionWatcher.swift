@@ -1,5 +1,5 @@
 import FoundationEssentials
-import HoldfastCore
+package import HoldfastCore
 package import Logging
 import NIOCore
 package import Redis
@@ -14,20 +14,24 @@ package struct SessionWatcher: Service {
     private let subscriber: RedisSubscriber
     private let logger: Logger
     private let onEnded: @Sendable (SessionEnded) -> Void
+    private let onAccountChanged: @Sendable (UserID) -> Void
     private let onGap: @Sendable () -> Void
 
     /// - Parameters:
     ///   - onEnded: runs on the subscriber's event loop and must not block.
+    ///   - onAccountChanged: likewise; an account was disabled, or may do something else than before.
     ///   - onGap: likewise.
     package init(
         subscriber: RedisSubscriber,
         logger: Logger,
         onEnded: @escaping @Sendable (SessionEnded) -> Void,
+        onAccountChanged: @escaping @Sendable (UserID) -> Void = { _ in },
         onGap: @escaping @Sendable () -> Void
     ) {
         self.subscriber = subscriber
         self.logger = logger
         self.onEnded = onEnded
+        self.onAccountChanged = onAccountChanged
         self.onGap = onGap
     }
 
@@ -38,6 +42,10 @@ package struct SessionWatcher: Service {
             while !Task.isCancelled {
                 do {
                     try await self.subscriber.subscribe(SessionsKeys.endedChannel) { message in self.hear(message) }
+                    try await self.subscriber.subscribe(SessionsKeys.accountChannel) { message in
+                        let text = String(decoding: message.readableBytesView, as: UTF8.self)
+                        if let user = UserID(text) { self.onAccountChanged(user) }
+                    }
                     if !isFirst { self.onGap() }
                     break
                 } catch {
@@ -50,6 +58,7 @@ package struct SessionWatcher: Service {
             while !Task.isCancelled { try? await Task.sleep(for: .seconds(3_600)) }
         }
         await subscriber.unsubscribe(SessionsKeys.endedChannel)
+        await subscriber.unsubscribe(SessionsKeys.accountChannel)
     }
 
     private func hear(_ message: ByteBuffer) {

@@ -18,7 +18,8 @@ package final class Sessions: Sendable {
     let sealer: Sealer
     let logger: Logger
     let user: @Sendable (UserID) async throws -> SessionUser?
-    private let tally = AccessTally()
+    let tally = AccessTally()
+    let flights = RefreshFlights()
 
     /// - Parameter user: looks an account up, from a cache at most 30 seconds old; nil when there is none.
     package init(
@@ -33,7 +34,12 @@ package final class Sessions: Sendable {
         self.user = user
         sealer = Sealer(ring: configuration.secrets)
         store = SessionStore(redis: redis, sealer: sealer)
-        families = RefreshFamilies(postgres: postgres, tokenTTL: configuration.refreshTokenTTL)
+        families = RefreshFamilies(
+            postgres: postgres,
+            sealer: sealer,
+            tokenTTL: configuration.refreshTokenTTL,
+            patience: configuration.signInPatience
+        )
         tokens = await AccessTokenCodec(
             ring: configuration.secrets,
             issuer: configuration.issuer,
@@ -43,7 +49,8 @@ package final class Sessions: Sendable {
 
     // MARK: Requests
 
-    /// Looks at an access token as every request and every socket handshake must: signature and claims, session, user.
+    /// Looks at an access token as every request and every socket handshake must: signature and claims, not ended before
+    /// its time, session, user.
     ///
     /// One round trip to Redis, which also prolongs a session with less than ``SessionConfiguration/refreshThreshold``
     /// left.
@@ -51,7 +58,12 @@ package final class Sessions: Sendable {
     /// - Throws: `RedisError` or `PostgresError` when a store is away: 503, never "let in".
     package func authenticate(_ accessToken: String) async throws -> SessionCheck {
         guard let token = await tokens.verify(accessToken, now: .now) else { return .invalidToken }
-        guard let session = try await touch(token) else { return .sessionExpired }
+        let session: Session
+        switch try await touch(token) {
+        case .alive(let touched): session = touched.session
+        case .gone: return .sessionExpired
+        case .deadToken: return .invalidToken
+        }
         guard let user = try await user(token.user), user.active else { return .disabled }
         let signedIn = SignedIn(
             user: user,
@@ -62,40 +74,58 @@ package final class Sessions: Sendable {
         return .valid(signedIn)
     }
 
-    private func touch(_ token: VerifiedToken) async throws -> Session? {
+    private func touch(_ token: VerifiedToken) async throws -> SessionStore.Touch {
         let accesses = tally.claim(token.handle)
-        let touched: SessionStore.Touched?
+        let touch: SessionStore.Touch
         do {
-            touched = try await store.touch(
+            touch = try await store.touch(
                 token.handle,
                 of: token.user,
+                token: token.id,
                 ttl: configuration.sessionTTL,
                 threshold: configuration.refreshThreshold,
                 accesses: accesses
             )
         } catch {
-            tally.giveBack(accesses, for: token.handle)
+            // One of them was this request, which was not answered.
+            tally.giveBack(accesses - 1, for: token.handle, of: token.user)
             throw error
         }
-        guard let touched else { return nil }
-        if !touched.counted { tally.giveBack(accesses, for: token.handle) }
-        if touched.slid { await noteQuietly([touched.session]) }
-        return touched.session
+        switch touch {
+        case .alive(let touched):
+            if !touched.counted { tally.giveBack(accesses, for: token.handle, of: token.user) }
+            if touched.slid { await moved(touched.session) }
+        case .gone, .deadToken: tally.giveBack(accesses - 1, for: token.handle, of: token.user)
+        }
+        return touch
     }
 
     /// Brings the session's life back to full; nil if it has ended.
     package func extend(_ handle: SessionHandle, of user: UserID) async throws -> Session? {
         let ttl = configuration.sessionTTL
         // A threshold nothing can stay above: always extended.
-        let touched = try await store.touch(handle, of: user, ttl: ttl, threshold: ttl + .seconds(1), accesses: 0)
-        if let touched { await noteQuietly([touched.session]) }
-        return touched?.session
+        let touch = try await store.touch(handle, of: user, ttl: ttl, threshold: ttl + .seconds(1), accesses: 0)
+        guard case .alive(let touched) = touch else { return nil }
+        await moved(touched.session)
+        return touched.session
+    }
+
+    /// Brings the lists up to date after a session was extended, and its seal.
+    ///
+    /// Not at every request: while instances are restarted one after another with a new secret, those that do not know
+    /// it yet must be able to read the sessions of people who only look around.
+    func moved(_ session: Session) async {
+        await quietly("session not moved") { try await self.store.move(session) }
+        guard session.isSealedByOldSecret else { return }
+        await quietly("session not sealed anew") { try await self.store.reseal(session) }
     }
 
     // MARK: Looking
 
     package func session(_ handle: SessionHandle, of user: UserID) async throws -> Session? {
-        try await store.touch(handle, of: user, ttl: .zero, threshold: .zero, accesses: 0)?.session
+        let touch = try await store.touch(handle, of: user, ttl: .zero, threshold: .zero, accesses: 0)
+        guard case .alive(let touched) = touch else { return nil }
+        return touched.session
     }
 
     /// A user's live sessions, the last used first; at most 1,000.
@@ -104,10 +134,6 @@ package final class Sessions: Sendable {
             ($0.lastActivity, $0.handle.rawValue) > ($1.lastActivity, $1.handle.rawValue)
         }
     }
-
-    package func countActive() async throws -> Int { try await store.countByRole().values.reduce(0, +) }
-
-    package func countByRole() async throws -> [Role: Int] { try await store.countByRole() }
 
     /// Users with live sessions, each once.
     package func activeUsers(limit: Int = 1_000) async throws -> [UserID] { try await store.users(limit: limit) }
@@ -128,39 +154,70 @@ package final class Sessions: Sendable {
     package func end(_ handle: SessionHandle, of user: UserID, reason: SessionEndReason) async throws -> Bool {
         let revoked = try await families.revoke([handle], of: user, reason: reason)
         let ended = try await store.end([handle], of: user, reason: reason)
-        await forgetQuietly([handle], of: user)
-        return revoked > 0 || ended.alive > 0
+        await settle(ended.sessions, of: user)
+        return revoked > 0 || ended.sessions.contains { $0.tally != nil }
     }
 
-    /// Ends all sessions of a user, but for `except`; answers how many lived.
+    /// Ends all sessions of a user, but for `except`.
     package func endAll(
         of user: UserID,
         reason: SessionEndReason,
         except: SessionHandle? = nil
-    ) async throws -> Int {
+    ) async throws -> SessionsEnded {
         _ = try await families.revokeAll(of: user, reason: reason, except: except)
         let ended = try await store.end(nil, of: user, reason: reason, except: except)
-        await forgetQuietly(ended.handles, of: user)
-        return ended.alive
+        await settle(ended.sessions, of: user)
+        return SessionsEnded(sessions: ended.sessions.count { $0.tally != nil }, tokens: ended.tokens)
+    }
+
+    /// Whose refresh token it is and which session it belongs to, without using it; nil for one that is no more good.
+    package func owner(ofRefreshToken text: String) async throws -> (user: UserID, handle: SessionHandle)? {
+        guard let presented = RefreshToken(text) else { return nil }
+        return try await families.owner(of: presented)
+    }
+
+    /// What the user may do has changed: all tokens die at once, and each device's next refresh begins a new session.
+    package func rotateAll(of user: UserID) async throws {
+        try await families.rotateAll(of: user)
+        let ended = try await store.end(nil, of: user, reason: .sessionEnded)
+        await settle(ended.sessions, of: user)
+    }
+
+    /// Tells every instance that what it remembers of an account is out of date.
+    package func announceChange(of user: UserID) async throws {
+        _ = try await store.redis.send(
+            RedisCommand("PUBLISH", RedisArgument(SessionsKeys.accountChannel), RedisArgument(user.rawValue))
+        )
     }
 
     /// Removes refresh families past their end, at most 1,000; Redis removes sessions by itself.
     package func cleanUp() async throws -> Int { try await families.removeExpired() }
 
-    // MARK: Statistics
+    // MARK: After the fact
 
-    /// Counts and lists of all sessions may lag; a request must not fail for them.
-    func noteQuietly(_ sessions: [Session]) async {
-        do { try await store.note(sessions) } catch {
-            logger.debug("sessions not noted", metadata: ["error": "\(error)"])
+    /// Strikes ended sessions off the lists, and keeps what was counted of them.
+    func settle(_ ended: [SessionStore.Ended], of user: UserID) async {
+        guard !ended.isEmpty else { return }
+        await quietly("sessions not struck off") { try await self.store.strike(ended.map { ($0.handle, user) }) }
+        await quietly("accesses not kept") {
+            try await self.families.keep(
+                ended.compactMap { session in
+                    let waiting = self.tally.take(session.handle)
+                    guard let counted = session.tally else {
+                        return waiting > 0 ? (session.handle, waiting, ServerTime.now) : nil
+                    }
+                    return (session.handle, counted.count + waiting, waiting > 0 ? .now : counted.seen)
+                }
+            )
         }
     }
 
-    func forgetQuietly(_ handles: [SessionHandle], of user: UserID) async {
+    /// Lists, counts and seals may lag; a request must not fail for them.
+    func quietly(_ failure: Logger.Message, _ body: @Sendable () async throws -> Void) async {
         do {
-            try await store.forget(handles, of: user)
+            try await body()
         } catch {
-            logger.debug("sessions not forgotten", metadata: ["error": "\(error)"])
+            logger.debug(failure, metadata: ["error": "\(error)"])
         }
     }
 }

@@ -34,6 +34,7 @@ struct SessionsHarness: Sendable {
     ) async throws {
         var configuration = SessionConfiguration(secrets: try SecretRing(secretA))
         configure(&configuration)
+        configuration.signInPatience = .seconds(60)
         // A hundred callers for one row on a busy machine wait longer than a person should.
         try await TestPostgres.withDatabase(configure: { $0.acquireTimeout = .seconds(30) }) { postgres in
             try await TestRedis.withClient { redis in

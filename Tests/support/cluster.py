@@ -99,14 +99,21 @@ class Cluster:
         self.database_url = urllib.parse.urlunsplit(parts._replace(path=f"/{self._database}"))
         redis = urllib.parse.urlsplit(os.environ["HOLDFAST_TEST_REDIS_URL"])
         self.redis_url = urllib.parse.urlunsplit(redis._replace(path=f"/{next(_redis_databases)}"))
+        service_database = os.environ.get("HOLDFAST_TEST_SERVICE_DATABASE_URL", self._admin_url)
+        service_redis = os.environ.get("HOLDFAST_TEST_SERVICE_REDIS_URL", self.redis_url)
         self.environment = {
             "PATH": os.environ["PATH"],
-            "DATABASE_URL": self.database_url,
-            "REDIS_URL": self.redis_url,
+            # The users of Deploy/, so that every journey proves that their rights are enough.
+            "DATABASE_URL": self._with_path(service_database, self._database),
+            "REDIS_URL": self._with_path(service_redis, urllib.parse.urlsplit(self.redis_url).path),
             "HOLDFAST_SECRETS": base64.b64encode(secrets.token_bytes(32)).decode(),
             "LOG_LEVEL": os.environ.get("HOLDFAST_TEST_LOG_LEVEL", "info"),
         } | {name: str(value) for name, value in settings.items()}
         self._wanted, self.instances = instances, []
+
+    @staticmethod
+    def _with_path(url, path):
+        return urllib.parse.urlunsplit(urllib.parse.urlsplit(url)._replace(path=f"/{path.lstrip('/')}"))
 
     def __enter__(self):
         self._temporary = tempfile.TemporaryDirectory(prefix="holdfast-journey-")
@@ -114,7 +121,7 @@ class Cluster:
         self.sql(f'CREATE DATABASE "{self._database}"', url=self._admin_url)
         self.redis("FLUSHDB")
         try:
-            self.command("migrate")
+            self.migrate()
             self.start(self._wanted)
         except BaseException:
             self.__exit__(None, None, None)
@@ -174,6 +181,16 @@ class Cluster:
         )
         assert result.returncode == status, f"{arguments}: {result.returncode}\n{result.stdout}\n{result.stderr}"
         return result.stdout.strip() if status == 0 else result.stderr.strip()
+
+    def migrate(self):
+        """As the owner of the tables, who then gives the service's role its rights."""
+        service, self.environment["DATABASE_URL"] = self.environment["DATABASE_URL"], self.database_url
+        try:
+            self.command("migrate")
+        finally:
+            self.environment["DATABASE_URL"] = service
+        if service != self.database_url:
+            self.sql((ROOT / "Deploy/postgres/grants.sql").read_text())
 
     def create_user(self, user, role="user"):
         self.command(

@@ -28,12 +28,16 @@ struct UserPayload: Encodable {
     let user_name: String
     let email: String
     let role: Role
+    let groups: [String]
+    let permissions: [String]
 
     init(_ user: SessionUser) {
         user_id = user.userID
         user_name = user.name
         email = user.email
         role = user.role
+        groups = user.grants.groups.sorted()
+        permissions = user.grants.permissions.sorted()
     }
 }
 
@@ -66,6 +70,14 @@ struct MessagePayload: Encodable {
 
 extension SessionUser {
     init(_ user: User) {
-        self.init(userID: user.userID, name: user.name, email: user.email, role: user.role, active: user.active)
+        self.init(
+            userID: user.userID,
+            name: user.name,
+            email: user.email,
+            role: user.role,
+            active: user.active,
+            groups: user.groups,
+            permissions: user.permissions
+        )
     }
 }

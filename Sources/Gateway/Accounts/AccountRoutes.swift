@@ -12,6 +12,7 @@ struct AccountRoutes: Sendable {
     let throttle: LoginThrottle
     let audit: AuditLog
     let authenticator: Authenticator
+    let refusals = RefusalAudit()
     /// With `DUPLICATE_LOGIN=reject` registering signs nobody in: the session it made would refuse the first login.
     let registrationSignsIn: Bool
 
@@ -22,7 +23,6 @@ struct AccountRoutes: Sendable {
         group.post("refresh", use: refresh)
         group.get("me", use: me)
         group.post("logout", use: logout)
-        group.get("active-sessions", use: activeSessions)
     }
 
     private func register(_ request: Request, _ context: GatewayContext) async throws -> Response {
@@ -43,6 +43,7 @@ struct AccountRoutes: Sendable {
             throw Problem(.tooManyRequests, "Too many people register right now.", retryAfterSeconds: seconds)
         case .registered(let account):
             let user = SessionUser(account)
+            try await audit.record("account.created", actor: nil, subject: user.userID, address: context.ipAddress)
             var response = Response.json(UserPayload(user), status: .created)
             if registrationSignsIn, let signIn = await firstSignIn(user, request, context) {
                 response.setSessionCookies(signIn)
@@ -56,6 +57,7 @@ struct AccountRoutes: Sendable {
         do {
             guard case .created(let signIn) = try await sessions.create(for: user, client: client(request, context))
             else { return nil }
+            try await record("sign-in", user.userID, context, ["session": signIn.sessionHandle.rawValue])
             try await throttle.rememberOwner(user: user.userID, address: context.ipAddress)
             return signIn
         } catch {
@@ -68,13 +70,19 @@ struct AccountRoutes: Sendable {
         let body = try await request.json(LoginRequest.self)
         let claimed = UserID(body.user_id)
         let address = context.ipAddress
-        try refuseIfThrottled(await throttle.admit(user: claimed, address: address))
+        do {
+            try refuseIfThrottled(await throttle.admit(user: claimed, address: address))
+        } catch let problem as Problem {
+            if refusals.isNews(of: claimed, from: address) { try await refuse("throttled", claimed, context) }
+            throw problem
+        }
         switch try await accounts.authenticate(userID: body.user_id, password: body.password) {
         case .wrongCredentials:
+            try await refuse("wrong-credentials", claimed, context)
             try refuseIfThrottled(await throttle.recordWrong(user: claimed, address: address))
-            try await audit.record("login.refused", actor: nil, subject: claimed, address: address)
             throw Problem(.invalidCredentials, "The user id or the password is wrong.")
         case .disabled:
+            try await refuse("account-disabled", claimed, context)
             throw Problem(.accountDisabled, "The account is disabled.")
         case .busy(let seconds):
             throw Problem(.tooManyRequests, "Too many people sign in right now.", retryAfterSeconds: seconds)
@@ -83,11 +91,32 @@ struct AccountRoutes: Sendable {
             try await throttle.recordRight(user: user.userID, address: address)
             switch try await sessions.create(for: user, client: client(request, context)) {
             case .alreadySignedIn:
+                try await refuse("already-signed-in", claimed, context)
                 throw Problem(.alreadySignedIn, "You are signed in on another device. Sign out there first.")
             case .created(let signIn):
+                try await record("sign-in", user.userID, context, ["session": signIn.sessionHandle.rawValue])
                 return signedIn(signIn, user)
             }
         }
+    }
+
+    private func record(
+        _ action: String,
+        _ user: UserID,
+        _ context: GatewayContext,
+        _ facts: [String: String] = [:]
+    ) async throws {
+        try await audit.record(action, actor: user, subject: user, address: context.ipAddress, facts: facts)
+    }
+
+    private func refuse(_ why: String, _ claimed: UserID?, _ context: GatewayContext) async throws {
+        try await audit.record(
+            "sign-in.refused",
+            actor: nil,
+            subject: claimed,
+            address: context.ipAddress,
+            facts: ["reason": why]
+        )
     }
 
     private func refuseIfThrottled(_ decision: ThrottleDecision) throws(Problem) {
@@ -113,16 +142,10 @@ struct AccountRoutes: Sendable {
     private func logout(_ request: Request, _ context: GatewayContext) async throws -> Response {
         let signedIn = try await authenticator.signedIn(request)
         _ = try await sessions.end(signedIn.session.handle, of: signedIn.userID, reason: .logout)
+        try await record("sign-out", signedIn.userID, context, ["session": signedIn.session.handle.rawValue])
         var response = Response.json(MessagePayload(message: "Successfully logged out"))
         response.clearSessionCookies()
         return response
-    }
-
-    private func activeSessions(_ request: Request, _ context: GatewayContext) async throws -> Response {
-        _ = try await authenticator.administrator(request)
-        async let count = sessions.countActive()
-        async let users = sessions.activeUsers()
-        return .json(ActiveSessionsPayload(active_sessions: try await count, users: try await users))
     }
 
     private func signedIn(_ signIn: SignIn, _ user: SessionUser) -> Response {

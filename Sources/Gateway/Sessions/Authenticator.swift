@@ -10,6 +10,8 @@ import Sessions
 struct Authenticator: Sendable {
     let sessions: Sessions
     let origins: OriginPolicy
+    /// `REQUIRED_GROUP`: who is in it, or an administrator, may use the service.
+    var requiredGroup: String?
     /// Looks at tokens that are not ours; nil without a provider.
     var vouch: (@Sendable (String) async throws -> SessionCheck)?
 
@@ -18,6 +20,20 @@ struct Authenticator: Sendable {
 
     /// - Throws: ``Problem`` 401 or 403; a store's error when it is away, which becomes 503.
     func signedIn(_ request: Request) async throws -> SignedIn {
+        let signedIn = try await bearer(of: request)
+        // Who names a session means that one. Sessions are named by handles, which sign nobody in.
+        if let name = HTTPField.Name("X-Session-ID"), let named = request.headers[name],
+            named != signedIn.session.handle.rawValue
+        {
+            throw Problem(.sessionExpired, "The token does not belong to the session that X-Session-ID names.")
+        }
+        if let group = requiredGroup, !signedIn.role.isAdministrator, !signedIn.user.grants.isMember(of: group) {
+            throw Problem(.forbidden, "This service is open to members of a group only.")
+        }
+        return signedIn
+    }
+
+    private func bearer(of request: Request) async throws -> SignedIn {
         if let header = request.headers[.authorization] {
             let parts = header.split(separator: " ", maxSplits: 1)
             guard parts.count == 2, parts[0].lowercased() == "bearer" else {
@@ -30,6 +46,15 @@ struct Authenticator: Sendable {
         }
         let signedIn = try await check(cookie.value)
         try requireOwnPage(request, signedIn)
+        return signedIn
+    }
+
+    /// An administrator, or somebody who was given just this permission.
+    func permitted(_ permission: Permission, _ request: Request) async throws -> SignedIn {
+        let signedIn = try await signedIn(request)
+        guard signedIn.user.grants.allows(permission) else {
+            throw Problem(.forbidden, "This needs an administrator, or the permission \(permission.rawValue).")
+        }
         return signedIn
     }
 

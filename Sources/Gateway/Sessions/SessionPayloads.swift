@@ -7,6 +7,7 @@ import Sessions
 // What sign-in sessions look like on the wire.
 
 struct LogoutRequest: Decodable {
+    let refresh_token: String?
     let logout_all_devices: Bool?
 }
 
@@ -26,6 +27,58 @@ struct DeviceListPayload: Encodable {
 struct ActiveSessionsPayload: Encodable {
     let active_sessions: Int
     let users: [UserID]
+}
+
+struct SessionListPayload: Encodable {
+    let sessions: [SessionPayload]
+    let total: Int
+    @Nullable var next_cursor: String?
+}
+
+struct SessionStatisticsPayload: Encodable {
+    let total_sessions: Int
+    let sessions_by_role: [String: Int]
+    /// Seconds.
+    let average_ttl: Double
+}
+
+struct DeletedPayload: Encodable {
+    let message: String
+    let deleted_count: Int
+}
+
+struct CleanedPayload: Encodable {
+    let cleaned_count: Int
+}
+
+/// A session as administrators see it.
+struct SessionPayload: Encodable {
+    let session_id: SessionHandle
+    let user_id: UserID
+    let user_name: String
+    let email: String
+    let role: Role
+    let created_at: ServerTime
+    let last_activity: ServerTime
+    let access_count: Int
+    let ttl: Int
+    let ip_address: String
+    let user_agent: String
+
+    /// - Parameter user: nil for an account that is gone; its sessions let nobody in.
+    init(_ session: Session, _ user: SessionUser?) {
+        session_id = session.handle
+        user_id = session.userID
+        user_name = user?.name ?? session.userID.rawValue
+        email = user?.email ?? ""
+        role = user?.role ?? session.role
+        created_at = session.createdAt
+        last_activity = session.lastActivity
+        access_count = session.accessCount
+        ttl = session.ttlSeconds
+        ip_address = session.ipAddress
+        user_agent = session.userAgent
+    }
 }
 
 struct OwnSessionPayload: Encodable {

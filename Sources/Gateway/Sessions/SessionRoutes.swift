@@ -7,6 +7,7 @@ import Sessions
 struct SessionRoutes: Sendable {
     let sessions: Sessions
     let authenticator: Authenticator
+    let audit: AuditLog
 
     func add(to router: Router<GatewayContext>) {
         let own = router.group("api/session")
@@ -32,20 +33,62 @@ struct SessionRoutes: Sendable {
         return .json(MessagePayload(message: "Session refreshed successfully"))
     }
 
+    /// Signs out this device. A page whose access token has run out may show its refresh token instead.
     private func logout(_ request: Request, _ context: GatewayContext) async throws -> Response {
-        let signedIn = try await authenticator.signedIn(request)
         let body = try await request.jsonIfAny(LogoutRequest.self)
-        _ = try await sessions.end(signedIn.session.handle, of: signedIn.userID, reason: .logout)
-        if body.logout_all_devices == true {
-            _ = try await sessions.endAll(of: signedIn.userID, reason: .logoutAll)
+        let owner: (user: UserID, handle: SessionHandle)?
+        if let token = body.refresh_token {
+            owner = try await sessions.owner(ofRefreshToken: token)
+        } else {
+            owner = nil
         }
+        let (user, handle) = try await leaving(request, owner)
+        _ = try await sessions.end(handle, of: user, reason: .logout)
+        // The refresh token may be of another device of the same person; another person's is not theirs to end.
+        if let owner, owner.user == user, owner.handle != handle {
+            _ = try await sessions.end(owner.handle, of: user, reason: .logout)
+        }
+        let all = body.logout_all_devices == true
+        if all { _ = try await sessions.endAll(of: user, reason: .logoutAll) }
+        try await record(all ? "sign-out.all" : "sign-out", user, context, ["session": handle.rawValue])
         return cleared(.json(MessagePayload(message: "Successfully logged out")))
+    }
+
+    private func leaving(
+        _ request: Request,
+        _ owner: (user: UserID, handle: SessionHandle)?
+    ) async throws -> (UserID, SessionHandle) {
+        do {
+            let signedIn = try await authenticator.signedIn(request)
+            return (signedIn.userID, signedIn.session.handle)
+        } catch let problem as Problem where problem.code.status == 401 {
+            guard let owner else { throw problem }
+            return owner
+        }
     }
 
     private func logoutAll(_ request: Request, _ context: GatewayContext) async throws -> Response {
         let signedIn = try await authenticator.signedIn(request)
         let ended = try await sessions.endAll(of: signedIn.userID, reason: .logoutAll)
-        return cleared(.json(LogoutAllPayload(sessions_invalidated: ended, tokens_blacklisted: ended, timestamp: .now)))
+        try await record("sign-out.all", signedIn.userID, context, ["sessions": "\(ended.sessions)"])
+        return cleared(
+            .json(
+                LogoutAllPayload(
+                    sessions_invalidated: ended.sessions,
+                    tokens_blacklisted: ended.tokens,
+                    timestamp: .now
+                )
+            )
+        )
+    }
+
+    private func record(
+        _ action: String,
+        _ user: UserID,
+        _ context: GatewayContext,
+        _ facts: [String: String]
+    ) async throws {
+        try await audit.record(action, actor: user, subject: user, address: context.ipAddress, facts: facts)
     }
 
     private func cleared(_ response: Response) -> Response {
@@ -73,12 +116,14 @@ struct SessionRoutes: Sendable {
         guard let handle, try await sessions.end(handle, of: signedIn.userID, reason: .sessionEnded) else {
             throw Problem(.notFound, "You have no session with this id.")
         }
+        try await record("session.ended", signedIn.userID, context, ["session": handle.rawValue])
         return .json(MessagePayload(message: "Session ended"))
     }
 
     private func rotate(_ request: Request, _ context: GatewayContext) async throws -> Response {
         let signedIn = try await authenticator.signedIn(request)
         let signIn = try await sessions.rotate(signedIn)
+        try await record("session.rotated", signedIn.userID, context, ["session": signIn.sessionHandle.rawValue])
         var response = Response.json(SignInPayload(signIn, signedIn.user))
         response.setSessionCookies(signIn)
         return response

@@ -21,6 +21,7 @@ struct SocketGateway: Sendable {
     let rooms: RoomInfoAnnouncer
     let announcer: EventAnnouncer
     let sessionGuard: SessionGuard
+    let requiredGroup: String?
     /// Looks at tokens that are not ours; nil without a provider.
     let vouch: (@Sendable (String) async throws -> SessionCheck)?
     let standings: StandingWriter
@@ -120,7 +121,11 @@ struct SocketGateway: Sendable {
             throw refusal("Service unavailable", .unavailable)
         }
         switch check {
-        case .valid(let signedIn): socket.data = SocketIdentity(signedIn)
+        case .valid(let signedIn):
+            if let requiredGroup, !signedIn.role.isAdministrator, !signedIn.user.grants.isMember(of: requiredGroup) {
+                throw refusal("Authentication required", .forbidden)
+            }
+            socket.data = SocketIdentity(signedIn)
         case .invalidToken: throw refusal("Invalid authentication token", .invalidToken)
         case .sessionExpired: throw refusal("Session expired", .sessionExpired)
         case .disabled: throw refusal("Invalid authentication token", .accountDisabled)

@@ -12,7 +12,9 @@ struct RefreshFamilies: Sendable {
         let id: UUID
         let user: UserID
         let handle: SessionHandle
-        let sealedSessionID: [UInt8]
+        let session: SessionID
+        /// The session that this one takes the place of, if the family was to begin a new one.
+        var replaced: SessionHandle?
         let createdAt: ServerTime
     }
 
@@ -29,59 +31,99 @@ struct RefreshFamilies: Sendable {
     static let repeatSeconds: Int64 = 10
 
     let postgres: PostgresClient
+    let sealer: Sealer
     let tokenTTL: Duration
+    private let gate: SignInGate
+
+    init(postgres: PostgresClient, sealer: Sealer, tokenTTL: Duration, patience: Duration) {
+        self.postgres = postgres
+        self.sealer = sealer
+        self.tokenTTL = tokenTTL
+        gate = SignInGate(patience: patience)
+    }
 
     func begin(
         user: UserID,
         handle: SessionHandle,
-        sealedSessionID: [UInt8],
+        session: SessionID,
         token: RefreshToken
     ) async throws {
         let (family, milliseconds, hash) = (UUID(), tokenTTL.milliseconds, token.hash)
-        try await postgres.withTransaction { transaction in
-            _ = try await transaction.pipeline([
-                """
-                INSERT INTO refresh_families (family_id, user_id, session_handle, sealed_session_id, expires_at)
-                VALUES (\(family), \(user.rawValue), \(handle.rawValue), \(sealedSessionID),
-                        now() + \(milliseconds)::bigint * interval '1 millisecond')
-                """,
-                """
-                INSERT INTO refresh_tokens (token_hash, family_id, expires_at)
-                VALUES (\(hash), \(family), now() + \(milliseconds)::bigint * interval '1 millisecond')
-                """,
-            ])
+        let sealed = try seal(session)
+        try await gate.turn {
+            try await postgres.withTransaction { transaction in
+                _ = try await transaction.pipeline([
+                    """
+                    INSERT INTO refresh_families (family_id, user_id, session_handle, sealed_session_id, expires_at)
+                    VALUES (\(family), \(user.rawValue), \(handle.rawValue), \(sealed),
+                            now() + \(milliseconds)::bigint * interval '1 millisecond')
+                    """,
+                    """
+                    INSERT INTO refresh_tokens (token_hash, family_id, expires_at)
+                    VALUES (\(hash), \(family), now() + \(milliseconds)::bigint * interval '1 millisecond')
+                    """,
+                ])
+            }
         }
     }
 
+    private func seal(_ session: SessionID) throws -> [UInt8] {
+        try sealer.seal(session.bytes, context: Self.context(session.handle))
+    }
+
+    private static func context(_ handle: SessionHandle) -> String { "refresh_families:\(handle)" }
+
     /// Exchanges a token for its successor, or finds out why not.
     func rotate(_ token: RefreshToken) async throws -> Rotation {
-        let hash = token.hash
-        return try await postgres.withTransaction { transaction in
-            // The family's row is locked first everywhere, so that refreshes and revocations cannot deadlock.
-            let families = try await transaction.query(
-                """
-                SELECT f.family_id, f.user_id, f.session_handle, f.sealed_session_id,
-                       (extract(epoch FROM f.created_at) * 1000)::bigint, f.revoked_at IS NOT NULL, f.revoked_reason
-                FROM refresh_families f
-                WHERE f.family_id = (SELECT t.family_id FROM refresh_tokens t WHERE t.token_hash = \(hash))
-                FOR UPDATE
-                """
-            )
-            guard let row = families.first else { return .unknown }
-            let (id, userText, handleText, sealedID, createdAtMs, isRevoked, reason) = try row.decode(
-                (UUID, String, String, [UInt8], Int64, Bool, String?).self
-            )
-            guard let user = UserID(userText), let handle = SessionHandle(handleText) else { return .unknown }
-            let family = Family(
-                id: id,
-                user: user,
-                handle: handle,
-                sealedSessionID: sealedID,
-                createdAt: ServerTime(millisecondsSinceEpoch: createdAtMs)
-            )
-            if isRevoked { return .revoked(reason.flatMap(SessionEndReason.init(rawValue:))) }
-            return try await rotate(token, of: family, in: transaction)
+        try await gate.turn {
+            try await postgres.withTransaction { try await rotate(token, in: $0) }
         }
+    }
+
+    private func rotate(_ token: RefreshToken, in transaction: PostgresTransaction) async throws -> Rotation {
+        // The family's row is locked first everywhere, so that refreshes and revocations cannot deadlock.
+        let families = try await transaction.query(
+            """
+            SELECT f.family_id, f.user_id, f.session_handle, f.sealed_session_id,
+                   (extract(epoch FROM f.created_at) * 1000)::bigint, f.revoked_at IS NOT NULL, f.revoked_reason,
+                   f.rotates
+            FROM refresh_families f
+            WHERE f.family_id = (SELECT t.family_id FROM refresh_tokens t WHERE t.token_hash = \(token.hash))
+            FOR UPDATE
+            """
+        )
+        guard let row = families.first else { return .unknown }
+        let (id, userText, handleText, sealedID, createdAtMs, isRevoked, reason, rotates) = try row.decode(
+            (UUID, String, String, [UInt8], Int64, Bool, String?, Bool).self
+        )
+        guard let user = UserID(userText), let handle = SessionHandle(handleText) else { return .unknown }
+        if isRevoked { return .revoked(reason.flatMap(SessionEndReason.init(rawValue:))) }
+        // No secret of the ring opens it any more: nothing was refreshed since a rotation of keys long ago.
+        guard let opened = sealer.open(sealedID, context: Self.context(handle)),
+            let old = SessionID(bytes: opened), old.handle == handle
+        else { return .unknown }
+        let session = rotates ? SessionID() : old
+        let family = Family(
+            id: id,
+            user: user,
+            handle: session.handle,
+            session: session,
+            replaced: rotates ? handle : nil,
+            createdAt: ServerTime(millisecondsSinceEpoch: createdAtMs)
+        )
+        let rotation = try await rotate(token, of: family, in: transaction)
+        if case .rotated = rotation, rotates || !sealer.isCurrent(sealedID) {
+            // Under the newest secret from now on, so that an older one can be dropped.
+            _ = try await transaction.query(
+                """
+                UPDATE refresh_families
+                SET session_handle = \(session.handle.rawValue), sealed_session_id = \(try seal(session)),
+                    rotates = false
+                WHERE family_id = \(id)
+                """
+            )
+        }
+        return rotation
     }
 
     /// With the family's row locked.
@@ -141,38 +183,80 @@ struct RefreshFamilies: Sendable {
         ])
     }
 
-    /// Ends families for good. One that has ended keeps its first reason. Answers how many there were.
+    /// Ends families for good. One that has ended keeps its first reason.
     /// - Returns: how many of them were live until now.
-    func revoke(_ handles: [SessionHandle], of user: UserID, reason: SessionEndReason) async throws(PostgresError)
-        -> Int
-    {
+    func revoke(_ handles: [SessionHandle], of user: UserID, reason: SessionEndReason) async throws -> Int {
         guard !handles.isEmpty else { return 0 }
-        return try await postgres.query(
+        return try await change(
             """
             UPDATE refresh_families
             SET revoked_at = now(), revoked_reason = \(reason.rawValue)
             WHERE user_id = \(user.rawValue) AND session_handle = ANY(\(handles.map(\.rawValue))::text[])
               AND revoked_at IS NULL
             """
-        ).affectedRows
+        )
     }
 
-    func revokeAll(of user: UserID, reason: SessionEndReason, except: SessionHandle?) async throws(PostgresError) -> Int
-    {
-        try await postgres.query(
+    func revokeAll(of user: UserID, reason: SessionEndReason, except: SessionHandle?) async throws -> Int {
+        try await change(
             """
             UPDATE refresh_families SET revoked_at = now(), revoked_reason = \(reason.rawValue)
             WHERE user_id = \(user.rawValue) AND revoked_at IS NULL
               AND session_handle IS DISTINCT FROM \(except?.rawValue as String?)::text
             """
-        ).affectedRows
+        )
     }
 
-    func isLive(_ family: UUID) async throws(PostgresError) -> Bool {
-        let rows = try await postgres.query(
-            "SELECT 1::bigint FROM refresh_families WHERE family_id = \(family) AND revoked_at IS NULL"
+    /// The next refresh of each family begins a new session.
+    func rotateAll(of user: UserID) async throws {
+        _ = try await change(
+            "UPDATE refresh_families SET rotates = true WHERE user_id = \(user.rawValue) AND revoked_at IS NULL"
         )
-        return !rows.isEmpty
+    }
+
+    /// Adds what was counted of sessions that have ended to what is known of their sign-ins.
+    func keep(_ accesses: [(handle: SessionHandle, count: Int, seen: ServerTime)]) async throws {
+        guard !accesses.isEmpty else { return }
+        _ = try await change(
+            """
+            UPDATE refresh_families f
+            SET access_count = access_count + a.count,
+                last_seen_at = greatest(last_seen_at, to_timestamp(a.seen / 1000.0))
+            FROM unnest(\(accesses.map(\.handle.rawValue))::text[], \(accesses.map { Int64($0.count) })::bigint[],
+                        \(accesses.map(\.seen.millisecondsSinceEpoch))::bigint[]) AS a (handle, count, seen)
+            WHERE f.session_handle = a.handle
+            """
+        )
+    }
+
+    private func change(_ query: PostgresQuery) async throws -> Int {
+        try await gate.turn { try await postgres.query(query).affectedRows }
+    }
+
+    /// Whose token it is and which session belongs to it, without using it; nil when it could not be used.
+    func owner(of token: RefreshToken) async throws -> (user: UserID, handle: SessionHandle)? {
+        let rows = try await gate.turn {
+            try await postgres.query(
+                """
+                SELECT f.user_id, f.session_handle FROM refresh_families f
+                JOIN refresh_tokens t USING (family_id)
+                WHERE t.token_hash = \(token.hash) AND f.revoked_at IS NULL AND t.expires_at > now()
+                  AND (t.used_at IS NULL OR t.used_at > now() - \(Self.repeatSeconds)::bigint * interval '1 second')
+                """
+            )
+        }
+        guard let row = rows.first else { return nil }
+        let (userText, handleText) = try row.decode((String, String).self)
+        guard let user = UserID(userText), let handle = SessionHandle(handleText) else { return nil }
+        return (user, handle)
+    }
+
+    func isLive(_ family: UUID) async throws -> Bool {
+        try await gate.turn {
+            try await !postgres.query(
+                "SELECT 1::bigint FROM refresh_families WHERE family_id = \(family) AND revoked_at IS NULL"
+            ).isEmpty
+        }
     }
 
     /// Removes families whose last token has ended; at most 1,000, so that it stays a short statement.

@@ -24,6 +24,11 @@ struct Sealer: Sendable {
         return header + [UInt8](combined)
     }
 
+    /// Whether it was made with the secret that is first in the ring now.
+    func isCurrent(_ sealed: [UInt8]) -> Bool {
+        sealed.count > Self.headerByteCount && sealed[1..<Self.headerByteCount].elementsEqual(ring.current.idBytes)
+    }
+
     /// Nil when it was made for another place, by a secret no longer in the ring, or not by us.
     func open(_ sealed: [UInt8], context: String) -> [UInt8]? {
         guard sealed.count > Self.headerByteCount, sealed[0] == Self.version else { return nil }

@@ -42,15 +42,14 @@ extension Sessions {
         }
     }
 
-    private func begin(_ id: SessionID, _ new: SessionStore.NewSession) async throws -> CreateOutcome {
+    private func begin(_ id: SessionID, _ begun: SessionStore.NewSession) async throws -> CreateOutcome {
         let refreshToken = RefreshToken()
+        let token = try await issueToken(for: id, of: begun.user)
+        var new = begun
+        new.token = token
         // The family first: a session without one could not be revoked for good.
-        try await families.begin(
-            user: new.user,
-            handle: new.handle,
-            sealedSessionID: try sealer.seal(id.bytes, context: Self.familyContext(new.handle)),
-            token: refreshToken
-        )
+        try await families.begin(user: new.user, handle: new.handle, session: id, token: refreshToken)
+        await enlist(new)
         let created: SessionStore.Created
         do {
             created = try await store.create(new)
@@ -61,34 +60,46 @@ extension Sessions {
         }
         switch created {
         case .created(let session, let displaced):
-            let others = displaced.filter { $0 != new.replaced }
-            _ = try await families.revoke(others, of: new.user, reason: .duplicateLogin)
-            await forgetQuietly(displaced, of: new.user)
-            await noteQuietly([session])
-            return .created(try await signIn(id, of: new.user, refreshToken: refreshToken))
+            await quietly("session not moved") { try await self.store.move(session) }
+            try await displace(displaced, by: new)
+            return .created(signIn(id, token, refreshToken: refreshToken))
         case .alive, .refused:
             _ = try await families.revoke([new.handle], of: new.user, reason: .sessionEnded)
+            await settle([SessionStore.Ended(handle: new.handle, tally: nil)], of: new.user)
             return .alreadySignedIn
         }
     }
 
-    func signIn(_ id: SessionID, of user: UserID, refreshToken: RefreshToken) async throws -> SignIn {
-        let accessToken = try await tokens.sign(
-            user: user,
-            session: id,
-            lifetime: configuration.accessTokenTTL,
-            now: .now
-        )
-        return SignIn(
-            accessToken: accessToken,
+    /// Ends for good what a new session took the place of.
+    func displace(_ displaced: [SessionStore.Ended], by new: SessionStore.NewSession) async throws {
+        guard !displaced.isEmpty else { return }
+        await settle(displaced, of: new.user)
+        let others = displaced.map(\.handle).filter { $0 != new.replaced }
+        guard try await families.revoke(others, of: new.user, reason: .duplicateLogin) > 0 else { return }
+        // A refresh of theirs between the two steps may have brought one back; now that it is revoked, none will again.
+        let revived = try await store.end(others, of: new.user, reason: .duplicateLogin)
+        await settle(revived.sessions, of: new.user)
+    }
+
+    func enlist(_ new: SessionStore.NewSession) async {
+        await quietly("session not listed") {
+            try await self.store.enlist([(new.handle, new.user)], role: new.value.role, until: .now + new.ttl)
+        }
+    }
+
+    func issueToken(for id: SessionID, of user: UserID) async throws -> IssuedToken {
+        try await tokens.sign(user: user, session: id, lifetime: configuration.accessTokenTTL, now: .now)
+    }
+
+    func signIn(_ id: SessionID, _ token: IssuedToken, refreshToken: RefreshToken) -> SignIn {
+        SignIn(
+            accessToken: token.text,
             expiresIn: Int(configuration.accessTokenTTL.milliseconds / 1_000),
             refreshToken: refreshToken.text,
             sessionHandle: id.handle,
             csrfToken: csrfToken(of: id)
         )
     }
-
-    static func familyContext(_ handle: SessionHandle) -> String { "refresh_families:\(handle)" }
 
     // MARK: Load tests
 
@@ -105,8 +116,14 @@ extension Sessions {
         // One pipeline for each 500: far below the client's bound on commands in flight.
         for start in stride(from: 0, to: users.count, by: 500) {
             let chunk = users[start..<min(start + 500, users.count)]
-            let ids = chunk.map { ($0, SessionID()) }
-            let calls = try ids.map { user, id in
+            let now = ServerTime.now
+            var made: [(user: UserID, id: SessionID, token: IssuedToken)] = []
+            for user in chunk {
+                let id = SessionID()
+                made.append((user, id, try await tokens.sign(user: user, session: id, lifetime: lifetime, now: now)))
+            }
+            try await store.enlist(made.map { ($0.id.handle, $0.user) }, role: value.role, until: now + lifetime)
+            let calls = try made.map { user, id, token in
                 try store.call(
                     SessionStore.NewSession(
                         user: user,
@@ -114,32 +131,15 @@ extension Sessions {
                         value: value,
                         ttl: lifetime,
                         maxSessions: 0,
-                        policy: .allow
+                        policy: .allow,
+                        token: token
                     )
                 )
             }
             for reply in try await store.redis.eval(calls) {
                 if let failure = reply.failure { throw failure }
             }
-            let now = ServerTime.now
-            await noteQuietly(
-                ids.map { user, id in
-                    Session(
-                        handle: id.handle,
-                        userID: user,
-                        role: .user,
-                        createdAt: now,
-                        lastActivity: now,
-                        expiresAt: now + lifetime,
-                        asOf: now,
-                        accessCount: 0,
-                        client: value.client
-                    )
-                }
-            )
-            for (user, id) in ids {
-                accessTokens.append(try await tokens.sign(user: user, session: id, lifetime: lifetime, now: now))
-            }
+            accessTokens += made.map(\.token.text)
         }
         return accessTokens
     }

@@ -2,10 +2,10 @@
 --
 -- KEYS[1] index    sorted set  handle, scored by expires (ms)
 -- ARGV[1] prefix of the session keys, with the same tag as KEYS[1]   ARGV[2] limit
+-- ARGV[3] now_ms, 0 means the Redis server's clock; only tests pass another
 -- Returns {now, {handle, value, created, seen, expires, count}, …}, latest end first. O(limit).
-local time = redis.call("TIME")
-local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
-local now = string.format("%.0f", now_ms)
+local now_ms = clock(ARGV[3])
+local now = text(now_ms)
 redis.call("ZREMRANGEBYSCORE", KEYS[1], "-inf", now)
 local reply = {now}
 for _, handle in ipairs(redis.call("ZREVRANGE", KEYS[1], 0, tonumber(ARGV[2]) - 1)) do

@@ -4,11 +4,15 @@ import Redis
 
 /// Sessions in Redis: calls the scripts of this folder and reads their replies.
 struct SessionStore: Sendable {
-    static let create = RedisScript(name: "CreateSession", source: PackageResources.CreateSession_lua)
-    static let touch = RedisScript(name: "TouchSession", source: PackageResources.TouchSession_lua)
-    static let end = RedisScript(name: "EndSessions", source: PackageResources.EndSessions_lua)
-    static let list = RedisScript(name: "ListSessions", source: PackageResources.ListSessions_lua)
-    static let note = RedisScript(name: "NoteSession", source: PackageResources.NoteSession_lua)
+    static let create = script("CreateSession", PackageResources.CreateSession_lua)
+    static let touch = script("TouchSession", PackageResources.TouchSession_lua)
+    static let end = script("EndSessions", PackageResources.EndSessions_lua)
+    static let list = script("ListSessions", PackageResources.ListSessions_lua)
+    static let reseal = RedisScript(name: "ResealSession", source: PackageResources.ResealSession_lua)
+
+    private static func script(_ name: String, _ source: [UInt8]) -> RedisScript {
+        RedisScript(name: name, source: PackageResources.SessionCommon_lua + source)
+    }
 
     /// What is written when someone signs in.
     struct NewSession: Sendable {
@@ -22,10 +26,23 @@ struct SessionStore: Sendable {
         var replaced: SessionHandle?
         var revives = false
         var createdAt: ServerTime?
+        /// The access token that is about to be handed out for it.
+        var token: IssuedToken?
+    }
+
+    /// A session that was ended, with what Redis had counted of it; nil when it was not alive.
+    struct Ended: Sendable, Equatable {
+        let handle: SessionHandle
+        let tally: Tally?
+
+        struct Tally: Sendable, Equatable {
+            let count: Int
+            let seen: ServerTime
+        }
     }
 
     enum Created: Sendable {
-        case created(Session, displaced: [SessionHandle])
+        case created(Session, displaced: [Ended])
         /// Only with `revives`.
         case alive(Session)
         case refused
@@ -37,8 +54,18 @@ struct SessionStore: Sendable {
         let counted: Bool
     }
 
+    enum Touch: Sendable {
+        case alive(Touched)
+        /// No such session, or no secret of ours opens it any more.
+        case gone
+        /// The session lives, but this token of it was ended.
+        case deadToken
+    }
+
     let redis: RedisClient
     let sealer: Sealer
+    /// Milliseconds; 0 means the Redis server's clock. Only tests give another.
+    var now: @Sendable () -> Int64 = { 0 }
 
     // MARK: One session
 
@@ -48,13 +75,13 @@ struct SessionStore: Sendable {
     }
 
     func call(_ new: NewSession) throws -> RedisScriptCall {
-        let key = SessionsKeys.session(new.handle, of: new.user)
+        let context = SessionsKeys.session(new.handle, of: new.user)
         return RedisScriptCall(
             Self.create,
-            keys: [key, SessionsKeys.index(of: new.user)],
+            keys: [SessionsKeys.index(of: new.user)],
             arguments: [
                 RedisArgument(new.handle.rawValue),
-                RedisArgument(bytes: try sealer.seal(new.value.bytes, context: key)),
+                RedisArgument(bytes: try sealer.seal(new.value.bytes, context: context)),
                 RedisArgument(new.ttl.milliseconds),
                 RedisArgument(new.maxSessions),
                 RedisArgument(new.policy.rawValue),
@@ -63,7 +90,10 @@ struct SessionStore: Sendable {
                 RedisArgument(SessionsKeys.endedChannel),
                 RedisArgument(new.revives ? "1" : "0"),
                 RedisArgument(new.createdAt?.millisecondsSinceEpoch ?? 0),
-                "0",
+                RedisArgument(now()),
+                RedisArgument(new.token?.id ?? ""),
+                RedisArgument(SessionsKeys.prefix(of: new.user)),
+                RedisArgument(new.token?.expiresAt.millisecondsSinceEpoch ?? 0),
             ]
         )
     }
@@ -90,36 +120,90 @@ struct SessionStore: Sendable {
                 accessCount: 0,
                 client: new.value.client
             )
-            return .created(session, displaced: items.dropFirst(4).compactMap { $0.string.flatMap(SessionHandle.init) })
+            return .created(session, displaced: try Self.ended(items.dropFirst(4), by: Self.create))
         default: throw Self.unexpected(Self.create)
         }
     }
 
-    /// Nil if there is no such session, or if no secret of ours opens it any more.
+    /// - Parameter token: the id of the access token that was shown, if one was.
     func touch(
         _ handle: SessionHandle,
         of user: UserID,
+        token: String? = nil,
         ttl: Duration,
         threshold: Duration,
         accesses: Int
-    ) async throws(RedisError) -> Touched? {
-        let reply = try await redis.eval(
+    ) async throws(RedisError) -> Touch {
+        let reply = try await redis.eval([
+            touchCall(handle, of: user, token: token, ttl: ttl, threshold: threshold, accesses: accesses)
+        ])
+        return try touched(handle, user, try first(reply))
+    }
+
+    /// Writes accesses of many sessions without prolonging any, in pipelines of 500.
+    func count(_ accesses: [AccessTally.Waiting]) async throws(RedisError) -> [Touch] {
+        var touches: [Touch] = []
+        for start in stride(from: 0, to: accesses.count, by: 500) {
+            let part = accesses[start..<min(start + 500, accesses.count)]
+            let replies = try await redis.eval(
+                part.map {
+                    touchCall($0.handle, of: $0.user, token: nil, ttl: .zero, threshold: .zero, accesses: $0.count)
+                }
+            )
+            for (waiting, reply) in zip(part, replies) {
+                touches.append(try touched(waiting.handle, waiting.user, first([reply])))
+            }
+        }
+        return touches
+    }
+
+    private func touchCall(
+        _ handle: SessionHandle,
+        of user: UserID,
+        token: String?,
+        ttl: Duration,
+        threshold: Duration,
+        accesses: Int
+    ) -> RedisScriptCall {
+        RedisScriptCall(
             Self.touch,
-            keys: [SessionsKeys.session(handle, of: user), SessionsKeys.index(of: user)],
+            keys: [SessionsKeys.session(handle, of: user), SessionsKeys.index(of: user)]
+                + (token.map { [SessionsKeys.dead($0, of: user)] } ?? []),
             arguments: [
                 RedisArgument(handle.rawValue), RedisArgument(ttl.milliseconds), RedisArgument(threshold.milliseconds),
-                "5000", RedisArgument(accesses), "0",
+                RedisArgument(AccessTally.interval.milliseconds), RedisArgument(accesses), RedisArgument(now()),
             ]
         )
-        if reply.isNull { return nil }
+    }
+
+    private func touched(_ handle: SessionHandle, _ user: UserID, _ reply: RESPValue) throws(RedisError) -> Touch {
+        if reply.isNull { return .gone }
+        if reply.int == 0 { return .deadToken }
         guard let items = reply.array, items.count == 8, let slid = items[6].int, let counted = items[7].int
         else { throw Self.unexpected(Self.touch) }
-        guard let session = try session(handle, user, items.prefix(6), by: Self.touch) else { return nil }
-        return Touched(session: session, slid: slid == 1, counted: counted == 1)
+        guard let session = try session(handle, user, items.prefix(6), by: Self.touch) else { return .gone }
+        return .alive(Touched(session: session, slid: slid == 1, counted: counted == 1))
+    }
+
+    /// Puts the session's value under the newest secret.
+    func reseal(_ session: Session) async throws {
+        let key = SessionsKeys.session(session.handle, of: session.userID)
+        let value = SessionValue(role: session.role, client: session.client)
+        let resealed = try sealer.seal(value.bytes, context: key)
+        let read = try await redis.send(RedisCommand("HGET", RedisArgument(key), "value"))
+        // Opened again: what is there now must still say the same.
+        guard let sealed = read.buffer.map({ Array($0.readableBytesView) }),
+            sealer.open(sealed, context: key) == value.bytes
+        else { return }
+        _ = try await redis.eval(
+            Self.reseal,
+            keys: [key],
+            arguments: [RedisArgument(bytes: sealed), RedisArgument(bytes: resealed)]
+        )
     }
 
     /// - Parameter items: value, created, seen, expires, count, now.
-    private func session(
+    func session(
         _ handle: SessionHandle,
         _ user: UserID,
         _ items: ArraySlice<RESPValue>,
@@ -142,40 +226,75 @@ struct SessionStore: Sendable {
             expiresAt: ServerTime(millisecondsSinceEpoch: Int64(expires)),
             asOf: ServerTime(millisecondsSinceEpoch: Int64(now)),
             accessCount: count,
-            client: value.client
+            client: value.client,
+            isSealedByOldSecret: !sealer.isCurrent(Array(sealed.readableBytesView))
         )
     }
 
     // MARK: Several sessions
 
-    /// Ends the named sessions, or all, and publishes each; returns how many were alive, and all that were ended.
+    /// Ends the named sessions, or all, with their access tokens, and publishes each.
+    ///
+    /// - Returns: how many tokens were still good, and every session that was ended.
     func end(
         _ handles: [SessionHandle]?,
         of user: UserID,
         reason: SessionEndReason,
         except: SessionHandle? = nil
-    ) async throws(RedisError) -> (alive: Int, handles: [SessionHandle]) {
+    ) async throws(RedisError) -> (tokens: Int, sessions: [Ended]) {
         if let handles, handles.isEmpty { return (0, []) }
         let reply = try await redis.eval(
             Self.end,
             keys: [SessionsKeys.index(of: user)],
             arguments: [
-                RedisArgument(SessionsKeys.sessionPrefix(of: user)), RedisArgument(user.rawValue),
+                RedisArgument(SessionsKeys.prefix(of: user)), RedisArgument(user.rawValue),
                 RedisArgument(SessionsKeys.endedChannel), RedisArgument(reason.rawValue),
-                RedisArgument(except?.rawValue ?? ""),
+                RedisArgument(except?.rawValue ?? ""), RedisArgument(now()),
             ] + (handles ?? []).map { RedisArgument($0.rawValue) }
         )
-        guard let items = reply.array, let alive = items.first?.int else { throw Self.unexpected(Self.end) }
-        return (alive, items.dropFirst().compactMap { $0.string.flatMap(SessionHandle.init) })
+        guard let items = reply.array, let tokens = items.first?.int else { throw Self.unexpected(Self.end) }
+        return (tokens, try Self.ended(items.dropFirst(), by: Self.end))
+    }
+
+    private static func ended(_ items: ArraySlice<RESPValue>, by script: RedisScript) throws(RedisError) -> [Ended] {
+        var ended: [Ended] = []
+        for item in items {
+            guard let parts = item.array, parts.count == 3, let handle = parts[0].string.flatMap(SessionHandle.init)
+            else { throw unexpected(script) }
+            var tally: Ended.Tally?
+            if let count = parts[1].int, let seen = parts[2].int {
+                tally = Ended.Tally(count: count, seen: ServerTime(millisecondsSinceEpoch: Int64(seen)))
+            }
+            ended.append(Ended(handle: handle, tally: tally))
+        }
+        return ended
     }
 
     /// - Bounds: the 1,000 that end last.
-    func list(of user: UserID) async throws(RedisError) -> [Session] {
-        let reply = try await redis.eval(
-            Self.list,
-            keys: [SessionsKeys.index(of: user)],
-            arguments: [RedisArgument(SessionsKeys.sessionPrefix(of: user)), "1000"]
+    func list(of user: UserID) async throws(RedisError) -> [Session] { try await list(of: [user], most: 1_000) }
+
+    /// The sessions of several users, one after the other: `most` of each, those that end last.
+    func list(of users: [UserID], most: Int) async throws(RedisError) -> [Session] {
+        var sessions: [Session] = []
+        let replies = try await redis.eval(
+            users.map {
+                RedisScriptCall(
+                    Self.list,
+                    keys: [SessionsKeys.index(of: $0)],
+                    arguments: [
+                        RedisArgument(SessionsKeys.sessionPrefix(of: $0)), RedisArgument(most), RedisArgument(now()),
+                    ]
+                )
+            }
         )
+        for (user, reply) in zip(users, replies) {
+            if let failure = reply.failure { throw failure }
+            sessions += try listed(of: user, reply)
+        }
+        return sessions
+    }
+
+    private func listed(of user: UserID, _ reply: RESPValue) throws(RedisError) -> [Session] {
         guard let items = reply.array, let now = items.first else { throw Self.unexpected(Self.list) }
         var sessions: [Session] = []
         for item in items.dropFirst() {
@@ -202,83 +321,9 @@ struct SessionStore: Sendable {
         return ends
     }
 
-    // MARK: Everybody's
+    // MARK: Replies
 
-    /// Brings the list of all sessions up to date. It serves statistics, so it is told after the fact.
-    func note(_ sessions: [Session]) async throws(RedisError) {
-        let now = ServerTime.now.millisecondsSinceEpoch
-        let calls = Dictionary(grouping: sessions, by: \.role).map { role, sessions in
-            RedisScriptCall(
-                Self.note,
-                keys: [SessionsKeys.everyone(role)],
-                arguments: [RedisArgument(now)]
-                    + sessions.flatMap {
-                        [
-                            RedisArgument(Self.member($0.handle, $0.userID)),
-                            RedisArgument($0.expiresAt.millisecondsSinceEpoch),
-                        ]
-                    }
-            )
-        }
-        if !calls.isEmpty { _ = try await redis.eval(calls) }
-    }
-
-    func forget(_ handles: [SessionHandle], of user: UserID) async throws(RedisError) {
-        guard !handles.isEmpty else { return }
-        let members = handles.map { RedisArgument(Self.member($0, user)) }
-        _ = try await redis.send(
-            Role.allCases.map {
-                RedisCommand("ZREM", arguments: [RedisArgument(SessionsKeys.everyone($0))] + members)
-            }
-        )
-    }
-
-    func countByRole() async throws(RedisError) -> [Role: Int] {
-        let now = RedisArgument(ServerTime.now.millisecondsSinceEpoch)
-        let replies = try await redis.send(
-            Role.allCases.map { RedisCommand("ZCOUNT", RedisArgument(SessionsKeys.everyone($0)), now, "+inf") }
-        )
-        var counts: [Role: Int] = [:]
-        for (role, reply) in zip(Role.allCases, replies) {
-            if let failure = reply.failure { throw failure }
-            counts[role] = reply.int ?? 0
-        }
-        return counts
-    }
-
-    /// Those whose sessions end last, at most `limit` of each role.
-    func users(limit: Int) async throws(RedisError) -> [UserID] {
-        let now = RedisArgument(ServerTime.now.millisecondsSinceEpoch)
-        let replies = try await redis.send(
-            Role.allCases.map {
-                RedisCommand(
-                    "ZREVRANGEBYSCORE",
-                    RedisArgument(SessionsKeys.everyone($0)),
-                    "+inf",
-                    now,
-                    "LIMIT",
-                    "0",
-                    RedisArgument(limit)
-                )
-            }
-        )
-        var users: [UserID] = []
-        var seen: Set<UserID> = []
-        for reply in replies {
-            if let failure = reply.failure { throw failure }
-            for member in reply.array ?? [] {
-                guard let text = member.string, let space = text.firstIndex(of: " "),
-                    let user = UserID(String(text[text.index(after: space)...])), seen.insert(user).inserted
-                else { continue }
-                users.append(user)
-            }
-        }
-        return users
-    }
-
-    private static func member(_ handle: SessionHandle, _ user: UserID) -> String { "\(handle) \(user)" }
-
-    private func first(_ replies: [RESPValue]) throws(RedisError) -> RESPValue {
+    func first(_ replies: [RESPValue]) throws(RedisError) -> RESPValue {
         guard let reply = replies.first else { throw Self.unexpected(Self.create) }
         if let failure = reply.failure { throw failure }
         return reply

@@ -9,17 +9,34 @@ enum SessionsKeys {
     /// `SessionEnded` messages as JSON, published by the scripts that end sessions.
     static let endedChannel = "hf:sessions:ended"
 
+    /// The id of a user whose account was changed, as text.
+    static let accountChannel = "hf:accounts:changed"
+
     /// Hash: `value` (sealed), `created`, `seen`, `expires` (ms), `count`; expires with the session.
     static func session(_ handle: SessionHandle, of user: UserID) -> String {
         sessionPrefix(of: user) + handle.rawValue
     }
 
-    static func sessionPrefix(of user: UserID) -> String { "hf:{user:\(user)}:session:" }
+    static func sessionPrefix(of user: UserID) -> String { prefix(of: user) + "session:" }
+
+    /// What all keys of a user begin with; the scripts make the others from it.
+    static func prefix(of user: UserID) -> String { "hf:{user:\(user)}:" }
+
+    /// Sorted set: ids of a session's access tokens, scored by when each ends (ms).
+    static func tokens(of handle: SessionHandle, of user: UserID) -> String {
+        prefix(of: user) + "tokens:" + handle.rawValue
+    }
+
+    /// There while an access token that ended before its time would have been good.
+    static func dead(_ token: String, of user: UserID) -> String { prefix(of: user) + "dead:" + token }
 
     /// Sorted set: handle, scored by when the session ends (ms).
     static func index(of user: UserID) -> String { "hf:{user:\(user)}:sessions" }
 
-    /// Sorted set of the sessions of one role, all users: `HANDLE USER`, scored by when the session ends (ms).
+    /// Sorted set of all users' sessions: `HANDLE USER`, scored by when the session ends (ms).
+    static let everyone = "hf:{sessions}:all"
+
+    /// The same of one role.
     static func everyone(_ role: Role) -> String { "hf:{sessions}:\(role.rawValue)" }
 
     /// Wrong passwords for an account from places where its owner never signed in.

@@ -41,7 +41,7 @@ struct AccessTokenCodec: Sendable {
         currentKeys = keys[ring.current.id] ?? JWTKeyCollection()
     }
 
-    func sign(user: UserID, session: SessionID, lifetime: Duration, now: ServerTime) async throws -> String {
+    func sign(user: UserID, session: SessionID, lifetime: Duration, now: ServerTime) async throws -> IssuedToken {
         let payload = AccessTokenPayload(
             iss: issuer,
             aud: audience,
@@ -56,7 +56,11 @@ struct AccessTokenCodec: Sendable {
         var header = JWTHeader()
         header.alg = Self.algorithm
         header.typ = Self.type
-        return try await currentKeys.sign(payload, kid: currentKeyID, header: header)
+        return IssuedToken(
+            text: try await currentKeys.sign(payload, kid: currentKeyID, header: header),
+            id: payload.jti,
+            expiresAt: ServerTime(millisecondsSinceEpoch: payload.exp * 1_000)
+        )
     }
 
     /// Nil for every token that is not ours, not for us, or not good at `now`.
@@ -79,11 +83,18 @@ struct AccessTokenCodec: Sendable {
         guard claims.iss == issuer, claims.aud == audience,
             (0...latestStart).contains(claims.iat), claims.nbf ?? 0 <= latestStart,
             (0..<(1 << 40)).contains(claims.exp),
+            (1...64).contains(claims.jti.utf8.count),
             let user = UserID(claims.sub), let session = SessionID(base64URL: claims.sid)
         else { return nil }
         let expiresAt = ServerTime(millisecondsSinceEpoch: claims.exp * 1_000)
         guard now < expiresAt else { return nil }
-        return VerifiedToken(user: user, session: session, handle: session.handle, expiresAt: expiresAt)
+        return VerifiedToken(
+            user: user,
+            session: session,
+            handle: session.handle,
+            id: claims.jti,
+            expiresAt: expiresAt
+        )
     }
 
     private static func header(of token: String) -> AccessTokenHeader? {

@@ -29,5 +29,14 @@ struct VerifiedToken: Sendable {
     let user: UserID
     let session: SessionID
     let handle: SessionHandle
+    /// `jti`: what it is called on the list of tokens that ended before their time.
+    let id: String
+    let expiresAt: ServerTime
+}
+
+/// A token that was just made.
+struct IssuedToken: Sendable {
+    let text: String
+    let id: String
     let expiresAt: ServerTime
 }

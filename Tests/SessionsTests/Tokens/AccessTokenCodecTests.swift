@@ -20,7 +20,7 @@ import Testing
     }
 
     private func token(by codec: AccessTokenCodec) async throws -> String {
-        try await codec.sign(user: user(), session: session, lifetime: .seconds(60), now: now)
+        try await codec.sign(user: user(), session: session, lifetime: .seconds(60), now: now).text
     }
 
     /// A token of our key with another header or other claims.

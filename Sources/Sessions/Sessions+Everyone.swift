@@ -1,0 +1,68 @@
+package import HoldfastCore
+import Logging
+
+/// A page of everybody's sessions.
+package struct SessionPage: Sendable {
+    package let sessions: [Session]
+    /// On all pages together.
+    package let total: Int
+    /// Names the next page; nil on the last one.
+    package let next: String?
+}
+
+extension Sessions {
+    /// The sessions of all users, or those of one role, that end first at the head.
+    ///
+    /// Answered from an index, whatever their number. A page may be shorter than `limit` when sessions ended meanwhile.
+    ///
+    /// - Throws: ``Problem`` `.invalid` for a cursor that is not ours.
+    package func page(role: Role? = nil, after cursor: String? = nil, limit: Int) async throws -> SessionPage {
+        var start: SessionCursor?
+        if let cursor {
+            guard let read = SessionCursor(cursor) else {
+                throw Problem.invalid(.init("cursor", "is not one that a page gave"))
+            }
+            start = read
+        }
+        let page = try await store.page(role: role, after: start, limit: min(max(limit, 1), 1_000))
+        let sessions = try await store.details(of: page.entries)
+        let gone = zip(page.entries, sessions).filter { $0.1 == nil }.map(\.0)
+        await quietly("sessions not struck off") { try await self.store.strike(gone) }
+        return SessionPage(
+            sessions: sessions.compactMap { $0 },
+            total: page.total - gone.count,
+            next: page.next?.text
+        )
+    }
+
+    /// The sessions of the named users, at most 20 of each.
+    package func sessions(of users: [UserID]) async throws -> [Session] {
+        users.isEmpty ? [] : try await store.list(of: users, most: 20)
+    }
+
+    package func statistics() async throws -> (all: SessionStatistics, byRole: [Role: Int]) {
+        try await store.statistics()
+    }
+
+    package func countActive() async throws -> Int { try await store.statistics().all.count }
+
+    package func countByRole() async throws -> [Role: Int] { try await store.statistics().byRole }
+
+    /// Looks through the lists for sessions that ended without being struck off, which happens when a connection is lost
+    /// at the wrong moment, and strikes them off.
+    ///
+    /// - Returns: how many there were.
+    /// - Bounds: pages of 500, and as many sessions as there are; made for administrators and quiet hours.
+    package func strikeEnded() async throws -> Int {
+        var (cleaned, cursor): (Int, SessionCursor?) = (0, nil)
+        repeat {
+            let page = try await store.page(role: nil, after: cursor, limit: 500)
+            let sessions = try await store.details(of: page.entries)
+            let gone = zip(page.entries, sessions).filter { $0.1 == nil }.map(\.0)
+            try await store.strike(gone)
+            cleaned += gone.count
+            cursor = page.next
+        } while cursor != nil
+        return cleaned
+    }
+}
