@@ -141,7 +141,8 @@ let package = Package(
         .target(
             name: "OAuth",
             dependencies: [
-                "HoldfastCore", "Redis", crypto, jwtKit, httpClient, nioCore, nioFoundation, nioHTTP1, logging, lifecycle,
+                "HoldfastCore", "Redis", crypto, jwtKit, httpClient, nioCore, nioFoundation, nioHTTP1, logging,
+                lifecycle,
             ],
             swiftSettings: settings
         ),
@@ -196,7 +197,8 @@ let package = Package(
         .target(
             name: "Gateway",
             dependencies: [
-                "HoldfastCore", "Accounts", "Sessions", "OAuth", "Presence", "Events", "WaitingRoom", "Seating", "Orders",
+                "HoldfastCore", "Accounts", "Sessions", "OAuth", "Presence", "Events", "WaitingRoom", "Seating",
+                "Orders",
                 "EngineIOServer", "SocketIO", "SocketIORedis", "Redis", "Postgres",
                 hummingbird, hummingbirdCore, httpTypes, nioCore, nioFoundation, nioHTTP1, logging, lifecycle, metrics,
                 configuration, asyncAlgorithms,

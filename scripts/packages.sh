@@ -2,14 +2,15 @@
 # Installs the Debian packages that are missing; says nothing when there is nothing to do.
 #
 #   scripts/packages.sh run     what building and running needs
-#   scripts/packages.sh test    that, and what the tests drive: a browser and Python
+#   scripts/packages.sh test    that, and what the tests drive: a browser, Python, and a provider to sign in at
 #   scripts/packages.sh bench   that, and the tools of the benchmark
 set -euo pipefail
 
 packages=(libhiredis-dev libssl-dev libpq-dev postgresql redis-server python3 pkg-config)
 case ${1:-run} in
 run) ;;
-test) packages+=(python3-venv chromium chromium-driver nodejs openssl) ;;
+# glewlwyd would set up a MySQL database for itself; with dbconfig-sqlite3 it is a file that nobody reads.
+test) packages+=(python3-venv chromium chromium-driver nodejs openssl glewlwyd dbconfig-sqlite3 sqlite3) ;;
 bench) packages+=(python3-venv gcc libc6-dev util-linux) ;;
 *) sed -n '2,7p' "$0" >&2; exit 64 ;;
 esac

@@ -190,36 +190,37 @@ package struct Gateway: Sendable {
             eventLoopGroupProvider: .shared(eventLoopGroup),
             logger: logger
         )
-        services =
-            [
-                slices.postgres,
-                slices.redis,
-                subscriber,
-            ] + (oauth.map { [$0] } ?? []) + [
-                StoreWatch(stores: stores, logger: logger),
-                adapter,
-                SessionWatcher(
-                    subscriber: subscriber,
-                    logger: logger,
-                    onEnded: { sessionGuard.ended($0) },
-                    onAccountChanged: { slices.accounts.forget($0) },
-                    onGap: {
-                        slices.accounts.forgetAll()
-                        sessionGuard.checkAllSoon()
-                    }
-                ),
-                QueueLeader(waitingRoom: slices.waitingRoom, onStatusChanged: { slices.events.forget($0.id) }),
-                HoldSweeper(seating: slices.seating, redis: slices.redis, postgres: slices.postgres, logger: logger),
-                OrderSweeper(orders: slices.orders, redis: slices.redis, logger: logger),
-                RefreshCleaner(sessions: slices.sessions, logger: logger),
-                AccessWriter(sessions: slices.sessions, logger: logger),
-                feed,
-                rooms,
-                announcer,
-                sessionGuard,
-                application,
-                Drain(state: drain, sockets: sockets, logger: logger),
-            ]
+        var services: [any Service] = [
+            slices.postgres,
+            slices.redis,
+            subscriber,
+            StoreWatch(stores: stores, logger: logger),
+            adapter,
+            SessionWatcher(
+                subscriber: subscriber,
+                logger: logger,
+                onEnded: { sessionGuard.ended($0) },
+                onAccountChanged: { slices.accounts.forget($0) },
+                onGap: {
+                    slices.accounts.forgetAll()
+                    sessionGuard.checkAllSoon()
+                }
+            ),
+            QueueLeader(waitingRoom: slices.waitingRoom, onStatusChanged: { slices.events.forget($0.id) }),
+            HoldSweeper(seating: slices.seating, redis: slices.redis, postgres: slices.postgres, logger: logger),
+            OrderSweeper(orders: slices.orders, redis: slices.redis, logger: logger),
+            RefreshCleaner(sessions: slices.sessions, logger: logger),
+            AccessWriter(sessions: slices.sessions, logger: logger),
+            feed,
+            rooms,
+            announcer,
+            sessionGuard,
+            application,
+            Drain(state: drain, sockets: sockets, logger: logger),
+        ]
+        // After the stores, before whoever asks it: it closes its connections when nobody will ask any more.
+        if let oauth { services.insert(oauth, at: 2) }
+        self.services = services
     }
 
     private static func engine(

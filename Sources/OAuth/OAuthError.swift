@@ -15,6 +15,8 @@ package struct OAuthError: Error, Sendable, CustomStringConvertible {
     package let retryAfterSeconds: Int
     /// Whether the provider may have done what it was asked.
     package let mayHaveRun: Bool
+    /// The connection broke: asking again at once may do.
+    let isConnectionLost: Bool
     package let file: String
     package let line: Int
 
@@ -23,6 +25,7 @@ package struct OAuthError: Error, Sendable, CustomStringConvertible {
         _ message: String,
         retryAfterSeconds: Int = 2,
         mayHaveRun: Bool = true,
+        isConnectionLost: Bool = false,
         file: String = #fileID,
         line: Int = #line
     ) {
@@ -30,6 +33,7 @@ package struct OAuthError: Error, Sendable, CustomStringConvertible {
         self.message = message
         self.retryAfterSeconds = retryAfterSeconds
         self.mayHaveRun = mayHaveRun
+        self.isConnectionLost = isConnectionLost
         self.file = file
         self.line = line
     }

@@ -119,7 +119,10 @@ package final class OAuthFront: Service, Sendable {
             repeats: repeats
         )
         if answer.status == 401 || answer.errorName == "invalid_client" || answer.errorName == "unauthorized_client" {
-            throw OAuthError(.providerAnswer, "provider: refuses us as a client at \(endpoint): check the client's secret")
+            throw OAuthError(
+                .providerAnswer,
+                "provider: refuses us as a client at \(endpoint): check the client's secret"
+            )
         }
         return answer
     }

@@ -66,4 +66,66 @@ import Testing
         #expect(settings.corsOrigins == ["https://a.example", "https://b.example"])
         #expect(settings.logLevel == .warning)
     }
+
+    // MARK: The provider
+
+    private static let provider = [
+        "EXTERNAL_AUTH_URL": "https://login.example/realm/",
+        "EXTERNAL_AUTH_CLIENT_ID": "holdfast",
+        "EXTERNAL_AUTH_CLIENT_SECRET": "s3cret",
+    ]
+
+    @Test("Three variables are enough for a provider, and without them there is none")
+    func providerDefaults() throws {
+        #expect(try settings([:]).externalAuth == nil)
+        let provider = try #require(try settings(Self.provider).externalAuth)
+        #expect(provider.issuer == "https://login.example/realm")
+        #expect(provider.scopes == "openid profile email")
+        #expect(provider.redirectURIs.isEmpty && provider.requiredGroup == nil && provider.introspection == .opaque)
+    }
+
+    @Test("Lists and endpoints of a provider are read")
+    func providerLists() throws {
+        let more = [
+            "EXTERNAL_AUTH_REDIRECT_URIS": "https://shop.example/in, https://shop.example/in2",
+            "EXTERNAL_AUTH_ENDPOINTS": "userinfo=/api/v1/auth/me, jwks=https://keys.example/k?a=b",
+            "EXTERNAL_AUTH_ORIGINS": "https://keys.example", "EXTERNAL_AUTH_INTROSPECTION": "always",
+        ]
+        let provider = try #require(try settings(Self.provider.merging(more) { $1 }).externalAuth)
+        #expect(provider.redirectURIs == ["https://shop.example/in", "https://shop.example/in2"])
+        #expect(provider.endpoints == [.userinfo: "/api/v1/auth/me", .jwks: "https://keys.example/k?a=b"])
+        #expect(provider.otherOrigins == ["https://keys.example"] && provider.introspection == .always)
+    }
+
+    @Test(
+        "What is wrong with a provider's settings stops the start and is named",
+        arguments: [
+            ("EXTERNAL_AUTH_URL", ""), ("EXTERNAL_AUTH_URL", "login.example"),
+            ("EXTERNAL_AUTH_URL", "https://a.example/?x"),
+            ("EXTERNAL_AUTH_CLIENT_ID", ""), ("EXTERNAL_AUTH_CLIENT_SECRET", ""),
+            ("EXTERNAL_AUTH_REDIRECT_URIS", "/in"), ("EXTERNAL_AUTH_LOGOUT_URIS", "javascript:x"),
+            ("EXTERNAL_AUTH_ENDPOINTS", "userinfo"), ("EXTERNAL_AUTH_ENDPOINTS", "nothing=/x"),
+            ("EXTERNAL_AUTH_ENDPOINTS", "token=x"), ("EXTERNAL_AUTH_ORIGINS", "https://a.example/path"),
+            ("EXTERNAL_AUTH_INTROSPECTION", "never"),
+        ]
+    )
+    func providerNames(_ name: String, _ value: String) {
+        let error = #expect(throws: SettingsError.self) { try settings(Self.provider.merging([name: value]) { $1 }) }
+        #expect(error?.description.hasPrefix("\(name) ") == true)
+        #expect(error?.description.contains("s3cret") == false)
+    }
+
+    @Test("In production a provider needs https and a list of redirect addresses")
+    func providerInProduction() throws {
+        var variables = Self.provider.merging(["HOLDFAST_ENV": "production"]) { $1 }
+        #expect(throws: SettingsError.self) { try settings(variables) }
+        variables["EXTERNAL_AUTH_REDIRECT_URIS"] = "http://shop.example/in"
+        #expect(throws: SettingsError.self) { try settings(variables) }
+        variables["EXTERNAL_AUTH_REDIRECT_URIS"] = "https://shop.example/in"
+        #expect(throws: Never.self) { try settings(variables) }
+        variables["EXTERNAL_AUTH_URL"] = "http://login.example"
+        #expect(throws: SettingsError.self) { try settings(variables) }
+        variables["EXTERNAL_AUTH_URL"] = "http://127.0.0.1:4593/api/oidc"
+        #expect(throws: Never.self) { try settings(variables) }
+    }
 }

@@ -16,6 +16,8 @@ import urllib.error
 import urllib.parse
 import urllib.request
 
+import jwt
+
 from cluster import free_port, until
 
 CLIENT_ID = "holdfast"
@@ -60,7 +62,7 @@ class NoRedirects(urllib.request.HTTPRedirectHandler):
 class Browser:
     """Keeps cookies and follows no redirect: a journey looks at each step.
 
-    Cookies are kept per origin. Like a browser it takes `Secure` ones from a server on this machine without TLS.
+    Cookies are kept per host, whatever the port. Like a browser it takes `Secure` ones from a server on this machine without TLS.
     """
 
     def __init__(self):
@@ -75,8 +77,8 @@ class Browser:
         if form is not None:
             data = urllib.parse.urlencode(form).encode()
             headers["Content-Type"] = "application/x-www-form-urlencoded"
-        origin = urllib.parse.urlsplit(url).netloc
-        jar = self.cookies.setdefault(origin, {})
+        host = urllib.parse.urlsplit(url).hostname
+        jar = self.cookies.setdefault(host, {})
         if jar:
             headers["Cookie"] = "; ".join(f"{name}={value}" for name, value in jar.items())
         request = urllib.request.Request(url, data=data, headers=headers, method=method)
@@ -243,6 +245,11 @@ class Provider:
             self.admin("PUT", "/mod/plugin/oidc", plugin)
             self.admin("PUT", "/mod/plugin/oidc/reset")
 
+    def notify_of_logouts(self, url):
+        client = self.admin("GET", f"/client/{CLIENT_ID}")
+        client |= {"backchannel_logout_uri": url, "client_secret": self.client_secret}
+        self.admin("PUT", f"/client/{CLIENT_ID}", client)
+
     # What a person does at the provider's pages
 
     def sign_in(self, browser, name):
@@ -260,3 +267,9 @@ class Provider:
         status, headers, answer = browser.ask("GET", authorization_url + "&g_continue")
         assert status == 302, (status, answer)
         return headers["Location"]
+
+    def end_session(self, browser, id_token):
+        """Signs out at the provider's page."""
+        session = jwt.decode(id_token, options={"verify_signature": False})["sid"]
+        status, _, answer = browser.ask("DELETE", f"{self.issuer}/session/{session}/")
+        assert status == 200, answer

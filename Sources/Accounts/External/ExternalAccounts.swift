@@ -96,7 +96,9 @@ package struct ExternalAccounts: Sendable {
     /// Cut to 100 characters; nil if nothing is left to show.
     static func name(_ text: String?) -> String? {
         guard let text else { return nil }
-        let clean = String(String.UnicodeScalarView(text.unicodeScalars.filter { $0.properties.generalCategory != .control }))
+        let clean = String(
+            String.UnicodeScalarView(text.unicodeScalars.filter { $0.properties.generalCategory != .control })
+        )
         let cut = String(clean.trimmingCharacters(in: .whitespaces).prefix(100))
         return (1...800).contains(cut.utf8.count) ? cut : nil
     }

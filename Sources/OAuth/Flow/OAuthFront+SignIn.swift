@@ -57,7 +57,8 @@ extension OAuthFront {
     // MARK: There
 
     /// Begins a sign-in: remembers what the answer must fit, and says where to send the browser.
-    package func authorize(_ request: AuthorizationRequest) async throws -> Result<AuthorizationRedirect, OAuthRefusal> {
+    package func authorize(_ request: AuthorizationRequest) async throws -> Result<AuthorizationRedirect, OAuthRefusal>
+    {
         if let challenge = request.challenge {
             guard request.challengeMethod == "S256" else { return .failure(.challengeMethod) }
             guard PKCE.isChallenge(challenge) else { return .failure(.malformed("code_challenge")) }
@@ -167,7 +168,8 @@ extension OAuthFront {
             }
         }
         let authorities = Authorities(sources, clientID: configuration.clientID)
-        let knowsEnough = sources.first?["email"] != nil && configuration.requiredGroup.map(authorities.isIn) != false
+        let knowsEnough =
+            sources.first?["email_verified"] != nil && configuration.requiredGroup.map(authorities.isIn) != false
         if !knowsEnough, metadata.endpoints[.userinfo] != nil {
             guard let profile = try await profile(tokens.accessToken, metadata),
                 let subject = profile["sub"] ?? profile["user_id"] ?? profile["id"],
@@ -175,7 +177,9 @@ extension OAuthFront {
             else { return .failure(.untrustworthy("userinfo")) }
             // An older provider may call it otherwise; its numbers are texts to us.
             var members = profile.object ?? [:]
-            if case .integer(let number) = subject { members["sub"] = .string(String(number)) } else {
+            if case .integer(let number) = subject {
+                members["sub"] = .string(String(number))
+            } else {
                 members["sub"] = subject
             }
             sources.append(.object(members))
@@ -194,7 +198,10 @@ extension OAuthFront {
     ) -> Result<ProviderSignIn, OAuthRefusal> {
         var authorities = Authorities(sources, clientID: configuration.clientID)
         if authorities.permissions.isEmpty {
-            authorities = Authorities(sources + [.object(["scope": .string(tokens.scope)])], clientID: configuration.clientID)
+            authorities = Authorities(
+                sources + [.object(["scope": .string(tokens.scope)])],
+                clientID: configuration.clientID
+            )
         }
         if let group = configuration.requiredGroup, !authorities.isIn(group) { return .failure(.group(group)) }
         func first(_ names: String...) -> String? {

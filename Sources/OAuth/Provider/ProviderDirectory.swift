@@ -26,6 +26,8 @@ actor ProviderDirectory {
     private let logger: Logger
     private var metadata: Kept<ProviderMetadata>?
     private var keys: Kept<ProviderKeys>?
+    /// Until then, ids that are not known make nobody read the keys again.
+    private var nextKeySearch = ContinuousClock.now
     private var reading: Task<ProviderMetadata, any Error>?
     private var readingKeys: Task<ProviderKeys, any Error>?
 
@@ -85,10 +87,10 @@ actor ProviderDirectory {
     }
 
     private func currentKeys(missing id: String) async throws -> ProviderKeys {
-        if let keys, keys.value.has(id) || ContinuousClock.now < keys.readAt + Self.keyPause,
-            ContinuousClock.now < keys.askAgainAt
-        {
-            return keys.value
+        let now = ContinuousClock.now
+        if let keys, now < keys.askAgainAt {
+            guard !keys.value.has(id), now >= nextKeySearch else { return keys.value }
+            nextKeySearch = now + Self.keyPause
         }
         do {
             return try await readKeys()

@@ -83,8 +83,7 @@ final class ProviderHTTP: Sendable {
     private func send(_ request: HTTPClientRequest, repeats: Bool) async throws -> ProviderAnswer {
         do {
             return try await once(request)
-        } catch let error as OAuthError where repeats && error.isRetryable && error.mayHaveRun {
-            // A connection that the provider had closed while it lay idle looks like this.
+        } catch let error as OAuthError where repeats && error.isConnectionLost {
             return try await once(request)
         }
     }
@@ -114,7 +113,10 @@ final class ProviderHTTP: Sendable {
                 throw OAuthError(.providerAway, "provider: answered \(status)", mayHaveRun: false)
             }
             state.withLock { $0.breaker.succeeded() }
-            return ProviderAnswer(status: status, json: try? JSONDecoder().decode(JSONValue.self, from: Data(buffer: body)))
+            return ProviderAnswer(
+                status: status,
+                json: try? JSONDecoder().decode(JSONValue.self, from: Data(buffer: body))
+            )
         } catch let error as OAuthError {
             throw error
         } catch let error as NIOTooManyBytesError {
@@ -123,7 +125,14 @@ final class ProviderHTTP: Sendable {
             throw CancellationError()
         } catch {
             state.withLock { $0.breaker.failed(now: .now) }
-            throw OAuthError(.providerAway, "provider: no answer: \(type(of: error)) \(error)")
+            // A connection that the provider had closed while it lay idle looks like a lost one. Silence does not, and
+            // who waits should not wait twice.
+            let isLost = error as? HTTPClientError == .remoteConnectionClosed || error is IOError
+            throw OAuthError(
+                .providerAway,
+                "provider: no answer: \(type(of: error)) \(error)",
+                isConnectionLost: isLost
+            )
         }
     }
 }

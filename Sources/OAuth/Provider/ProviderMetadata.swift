@@ -71,7 +71,8 @@ struct ProviderMetadata: Sendable, Equatable {
     init(conventional configuration: OAuthConfiguration) throws(OAuthError) {
         var endpoints: [ProviderEndpoint: String] = [:]
         for endpoint in ProviderEndpoint.allCases {
-            let url = Self.configured(endpoint, configuration)
+            let url =
+                Self.configured(endpoint, configuration)
                 ?? endpoint.conventionalPath.map { configuration.issuer + $0 }
             guard let url else { continue }
             endpoints[endpoint] = try Self.checked(url, endpoint, configuration)

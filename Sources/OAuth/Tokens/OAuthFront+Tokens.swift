@@ -160,7 +160,9 @@ extension OAuthFront {
     private func exchangeRefresh(_ refreshToken: String, _ tracked: TrackedToken) async throws
         -> Result<TokenAnswer, OAuthRefusal>
     {
-        guard var grant = try await store.grant(of: tracked.session, user: tracked.user) else { return .failure(.grant) }
+        guard var grant = try await store.grant(of: tracked.session, user: tracked.user) else {
+            return .failure(.grant)
+        }
         let metadata = try await directory.current()
         let answer = try await post(
             .token,
