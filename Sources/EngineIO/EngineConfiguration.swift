@@ -15,6 +15,10 @@ package struct EngineConfiguration: Sendable {
     /// Asked on the connection's loop before a handshake; must not block. `nil` lets the request in.
     package var allowRequest: @Sendable (EngineRequest) -> EngineRefusal? = { _ in nil }
 
+    /// Compression of WebSocket messages for clients that offer it. `nil`, the default, is off: most messages are
+    /// short, and compressing costs more than the bytes it saves.
+    package var perMessageDeflate: PerMessageDeflate?
+
     /// Which pages of other origins may read the endpoint's HTTP answers, errors included.
     package var cors: EngineCORS = .sameOrigin
 

@@ -205,7 +205,8 @@ final class FirstRequestHandler<HTTP: Sendable>: ChannelInboundHandler, Removabl
         _ context: ChannelHandlerContext
     ) {
         let session = EngineSession(sid: SessionID.random(), request: request, loop: loop)
-        let transport = WebSocketTransport(session: session)
+        let agreement = loop.compression?.agree(with: request)
+        let transport = WebSocketTransport(session: session, compression: agreement)
         let pipeline = context.pipeline.syncOperations
         do {
             try pipeline.addHandler(transport, position: .after(self))
@@ -217,7 +218,8 @@ final class FirstRequestHandler<HTTP: Sendable>: ChannelInboundHandler, Removabl
         let rest = self.head
         self.head = ByteBuffer()
         self.decide(.done)
-        context.write(Self.wrapOutboundOut(HandshakeAnswer.accept(key: key)), promise: nil)
+        let fields = agreement.map { "Sec-WebSocket-Extensions: \($0.field)\r\n" } ?? ""
+        context.write(Self.wrapOutboundOut(HandshakeAnswer.accept(key: key, fields: fields)), promise: nil)
         session.open(over: transport)
         if rest.readableBytes > 0 {
             context.fireChannelRead(Self.wrapInboundOut(rest))

@@ -20,6 +20,8 @@ final class WebSocketTransport: ChannelInboundHandler, EngineTransport, @uncheck
     private let session: EngineSession
     private var context: ChannelHandlerContext?
     private var decoder: WebSocketDecoder
+    /// The longest message that is compressed for this peer; 0 if compression was not negotiated.
+    private let maxCompressedBytes: Int
     private var unflushedBytes = 0
     private var isDirty = false
     /// Our close frame is out, or the connection is being dropped: nothing more is read or written.
@@ -27,9 +29,14 @@ final class WebSocketTransport: ChannelInboundHandler, EngineTransport, @uncheck
     /// A frame is being handled; see ``decode(_:)``.
     private var isDecoding = false
 
-    init(session: EngineSession) {
+    /// - Parameter compression: what was negotiated, only on an endpoint that has it on.
+    init(session: EngineSession, compression: PerMessageDeflate.Agreement? = nil) {
         self.session = session
-        self.decoder = WebSocketDecoder(maxMessageBytes: session.loop.server.configuration.maxPayload)
+        self.maxCompressedBytes = compression?.maxCompressedBytes ?? 0
+        self.decoder = WebSocketDecoder(
+            maxMessageBytes: session.loop.server.configuration.maxPayload,
+            inflater: compression == nil ? nil : session.loop.compression?.inflater
+        )
     }
 
     // MARK: EngineTransport
@@ -41,7 +48,11 @@ final class WebSocketTransport: ChannelInboundHandler, EngineTransport, @uncheck
     }
 
     func send(_ message: EngineMessage) {
-        self.write(message.frame)
+        if self.maxCompressedBytes > 0, let compression = self.session.loop.compression {
+            self.write(compression.frame(of: message, maxCompressedBytes: self.maxCompressedBytes))
+        } else {
+            self.write(message.frame)
+        }
     }
 
     func close(_ reason: EngineCloseReason) {
