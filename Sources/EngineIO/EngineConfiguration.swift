@@ -21,6 +21,9 @@ package struct EngineConfiguration: Sendable {
     package var httpCompression: Int? = 1_024
     /// Set on the handshake's answer, for load balancers that keep a client with its node; its value is the sid.
     package var cookie: EngineCookie?
+    /// Compression of WebSocket messages for clients that offer it. `nil`, the default, is off: most messages are
+    /// short, and compressing costs more than the bytes it saves.
+    package var perMessageDeflate: PerMessageDeflate?
 
     /// Which pages of other origins may read the endpoint's HTTP answers, errors included.
     package var cors: EngineCORS = .sameOrigin

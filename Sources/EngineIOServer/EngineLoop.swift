@@ -8,6 +8,8 @@ import NIOCore
 final class EngineLoop: @unchecked Sendable {
     let eventLoop: any EventLoop
     let server: EngineServer.Shared
+    /// `nil` if messages are not compressed on this endpoint.
+    let compression: MessageCompression?
 
     /// Sessions by slot; slots are used again, with another generation.
     private var slots: [Slot] = []
@@ -42,6 +44,7 @@ final class EngineLoop: @unchecked Sendable {
     init(eventLoop: any EventLoop, server: EngineServer.Shared) {
         self.eventLoop = eventLoop
         self.server = server
+        self.compression = server.configuration.perMessageDeflate.flatMap { MessageCompression($0) }
     }
 
     // MARK: Sessions
@@ -137,6 +140,7 @@ final class EngineLoop: @unchecked Sendable {
         self.flushIsScheduled = false
         swap(&self.dirty, &self.spare)
         for transport in self.spare { transport.flush() }
+        self.compression?.forget()
         self.spare.removeAll(keepingCapacity: true)
         guard !self.others.isEmpty else { return }
         let others = self.others

@@ -232,11 +232,11 @@ final class FirstRequestHandler<HTTP: Sendable>: ChannelInboundHandler, Removabl
         switch opening.purpose {
         case .newSession(let request):
             let new = EngineSession(sid: SessionID.random(), request: request, loop: opening.loop)
-            transport = WebSocketTransport(owner: new)
+            transport = WebSocketTransport(owner: new, compression: opening.compression)
             (session, upgrade) = (new, nil)
         case .upgrade(let old):
             let new = UpgradingSocket(session: old, loop: opening.loop)
-            transport = WebSocketTransport(owner: new)
+            transport = WebSocketTransport(owner: new, compression: opening.compression)
             (session, upgrade) = (nil, new)
         }
         let pipeline = context.pipeline.syncOperations
@@ -250,8 +250,9 @@ final class FirstRequestHandler<HTTP: Sendable>: ChannelInboundHandler, Removabl
         }
         self.watch?.stop()
         var fields = ""
+        if let compression = opening.compression { fields = "Sec-WebSocket-Extensions: \(compression.field)\r\n" }
         if let session, let cookie = configuration.cookie {
-            fields = "Set-Cookie: \(cookie.field(sid: session.sid))\r\n"
+            fields += "Set-Cookie: \(cookie.field(sid: session.sid))\r\n"
         }
         context.write(Self.wrapOutboundOut(HandshakeAnswer.accept(key: opening.key, fields: fields)), promise: nil)
         if upgrade != nil { context.flush() }

@@ -14,6 +14,7 @@ struct WebSocketOpening {
     let purpose: Purpose
     /// The endpoint's, on the connection's loop.
     let loop: EngineLoop
+    let compression: PerMessageDeflate.Agreement?
 
     /// What a handshake's head says of the WebSocket.
     struct Fields {
@@ -29,7 +30,7 @@ struct WebSocketOpening {
 
     /// Checks a request that asks for a WebSocket: the endpoint's rules first, then those of WebSocket.
     ///
-    /// - Parameter request: made only for a new session.
+    /// - Parameter request: called when the request itself is looked at; most upgrades do not need it.
     /// - Source: the reference server's `verify`; RFC 6455, section 4.2.
     static func check(
         target: String,
@@ -51,11 +52,13 @@ struct WebSocketOpening {
         guard version == "13" else { return .refuse(.unsupportedWebSocketVersion) }
         switch kind {
         case .session(let session):
-            return .open(WebSocketOpening(key: key, purpose: .upgrade(session), loop: loop))
+            let agreement = loop.compression?.agree(with: request())
+            return .open(.init(key: key, purpose: .upgrade(session), loop: loop, compression: agreement))
         case .handshake:
             let request = request()
             if let answer = loop.server.refusal(of: request, query) { return .refuse(answer) }
-            return .open(WebSocketOpening(key: key, purpose: .newSession(request), loop: loop))
+            let agreement = loop.compression?.agree(with: request)
+            return .open(.init(key: key, purpose: .newSession(request), loop: loop, compression: agreement))
         }
     }
 }

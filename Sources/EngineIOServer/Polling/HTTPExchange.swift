@@ -128,6 +128,12 @@ final class HTTPExchange: @unchecked Sendable {
         if answer.isPayload { headers.add(name: "Cache-Control", value: "no-store") }
         for (name, value) in answer.fields + self.corsFields { headers.add(name: name, value: value) }
         if let cookie = self.cookie, answer.isPayload { headers.add(name: "Set-Cookie", value: cookie) }
+        if answer.isPayload, let threshold = self.server.configuration.httpCompression,
+            body.readableBytes >= threshold, self.acceptsGzip, let compressed = Gzip.compress(body)
+        {
+            body = compressed
+            headers.add(name: "Content-Encoding", value: "gzip")
+        }
         headers.add(name: "Content-Length", value: "\(body.readableBytes)")
         if closes {
             headers.add(name: "Connection", value: "close")

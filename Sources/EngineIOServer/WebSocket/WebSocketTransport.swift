@@ -21,6 +21,8 @@ final class WebSocketTransport: ChannelInboundHandler, EngineTransport, @uncheck
     var owner: any WebSocketOwner
     private var context: ChannelHandlerContext?
     private var decoder: WebSocketDecoder
+    /// The longest message that is compressed for this peer; 0 if compression was not negotiated.
+    private let maxCompressedBytes: Int
     private var unflushedBytes = 0
     private var isDirty = false
     /// Our close frame is out, or the connection is being dropped: nothing more is read or written.
@@ -28,9 +30,14 @@ final class WebSocketTransport: ChannelInboundHandler, EngineTransport, @uncheck
     /// A frame is being handled; see ``decode(_:)``.
     private var isDecoding = false
 
-    init(owner: any WebSocketOwner) {
+    /// - Parameter compression: what was negotiated, only on an endpoint that has it on.
+    init(owner: any WebSocketOwner, compression: PerMessageDeflate.Agreement? = nil) {
         self.owner = owner
-        self.decoder = WebSocketDecoder(maxMessageBytes: owner.loop.server.configuration.maxPayload)
+        self.maxCompressedBytes = compression?.maxCompressedBytes ?? 0
+        self.decoder = WebSocketDecoder(
+            maxMessageBytes: owner.loop.server.configuration.maxPayload,
+            inflater: compression == nil ? nil : owner.loop.compression?.inflater
+        )
     }
 
     // MARK: EngineTransport
@@ -42,7 +49,11 @@ final class WebSocketTransport: ChannelInboundHandler, EngineTransport, @uncheck
     }
 
     func send(_ message: EngineMessage) {
-        self.write(message.frame)
+        if self.maxCompressedBytes > 0, let compression = self.owner.loop.compression {
+            self.write(compression.frame(of: message, maxCompressedBytes: self.maxCompressedBytes))
+        } else {
+            self.write(message.frame)
+        }
     }
 
     func close(_ reason: EngineCloseReason) {
