@@ -131,8 +131,10 @@ import Testing
         }
     }
 
-    @Test("What a node emits for the nodes reaches all others' handlers, and their answers come back",
-          arguments: Backend.available)
+    @Test(
+        "What a node emits for the nodes reaches all others' handlers, and their answers come back",
+        arguments: Backend.available
+    )
     func serverSide(backend: Backend) async throws {
         let (events, event) = AsyncStream<String>.makeStream(bufferingPolicy: .bufferingNewest(100))
         try await Cluster.with(
@@ -160,8 +162,10 @@ import Testing
         }
     }
 
-    @Test("A node that gets a question and does not answer is waited for until the deadline, and slows nobody else",
-          arguments: Backend.available)
+    @Test(
+        "A node that gets a question and does not answer is waited for until the deadline, and slows nobody else",
+        arguments: Backend.available
+    )
     func silentNode(backend: Backend) async throws {
         try await Cluster.with(backend, nodes: 2, configure: { $0.clusterTimeout = .milliseconds(300) }) { cluster in
             let (_, one) = try await FakeConnection.join(cluster.nodes[0], on: Self.loop)
@@ -185,8 +189,10 @@ import Testing
         }
     }
 
-    @Test("A pattern's namespace is one on all nodes, and a node that does not have it is not waited for",
-          arguments: Backend.available)
+    @Test(
+        "A pattern's namespace is one on all nodes, and a node that does not have it is not waited for",
+        arguments: Backend.available
+    )
     func patterns(backend: Backend) async throws {
         try await Cluster.with(
             backend,
