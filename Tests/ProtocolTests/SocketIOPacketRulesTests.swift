@@ -148,7 +148,7 @@ import Testing
     @Test("A connection that joins no namespace in time is closed, a refusal or not; one that joined is not")
     func connectTimeout() async throws {
         var settings = SocketIOConfiguration()
-        settings.connectTimeout = .milliseconds(600)
+        settings.connectTimeout = .seconds(3)
         try await TestServer.with(socketIO: settings, Self.echo) { server in
             try await RawClient.joined(server.port) { joined, _ in
                 try await RawClient.open(server.port) { silent in
@@ -168,7 +168,7 @@ import Testing
     @Test("An attachment that never comes ends the connection; what was complete before does not count")
     func missingAttachment() async throws {
         var settings = SocketIOConfiguration()
-        settings.attachmentTimeout = .milliseconds(50)
+        settings.attachmentTimeout = .seconds(1)
         let (reasons, reason) = AsyncStream<String>.makeStream(bufferingPolicy: .bufferingNewest(2))
         try await TestServer.with(
             socketIO: settings,
