@@ -8,6 +8,8 @@ package final class Namespace: Sendable {
     package let name: String
     /// The server owns its namespaces and outlives them.
     unowned let server: SocketIOServer
+    /// `nil` unless clients may come back.
+    let recovery: NamespaceRecovery?
     private let shardsBox = Mutex<[NamespaceShard]>([])
     private let handlersBox = Mutex(Handlers())
     /// How many members each room has on this node.
@@ -17,6 +19,7 @@ package final class Namespace: Sendable {
     init(name: String, server: SocketIOServer, handlers: Handlers = Handlers()) {
         self.name = name
         self.server = server
+        self.recovery = server.configuration.connectionStateRecovery.map { NamespaceRecovery(settings: $0, server: server) }
         self.handlersBox.withLock { $0 = handlers }
         let shards = server.loops.map { NamespaceShard(namespace: self, eventLoop: $0.eventLoop) }
         self.shardsBox.withLock { $0 = shards }
@@ -140,7 +143,8 @@ package final class Namespace: Sendable {
     /// its way there, and what follows it must not overtake it.
     func onShards(_ body: @escaping @Sendable (NamespaceShard) -> Void) {
         for shard in self.shards {
-            if shard.eventLoop.inEventLoop { body(shard) } else { shard.eventLoop.execute { body(shard) } }
+            let isNext = shard.eventLoop.inEventLoop && shard.recovery?.isBehind != true
+            if isNext { body(shard) } else { shard.eventLoop.execute { body(shard) } }
         }
     }
 

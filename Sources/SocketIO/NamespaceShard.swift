@@ -39,10 +39,13 @@ final class NamespaceShard: @unchecked Sendable {
     private let everyone = LocalRoom(name: "")
     private var rooms: [String: LocalRoom] = [:]
     private var socketsByID: [String: Socket] = [:]
+    /// `nil` unless clients may come back.
+    let recovery: ShardRecovery?
 
     init(namespace: Namespace, eventLoop: any EventLoop) {
         self.namespace = namespace
         self.eventLoop = eventLoop
+        self.recovery = namespace.recovery.map { _ in ShardRecovery() }
     }
 
     // MARK: Membership
@@ -75,12 +78,14 @@ final class NamespaceShard: @unchecked Sendable {
         }
         room.add(socket)
         self.namespace.roomJoined(name)
+        if let session = socket.session { self.joined(name, session) }
     }
 
     func leave(_ socket: Socket, _ name: String) {
         guard let room = self.rooms[name], socket.memberships.contains(where: { $0.room === room }) else { return }
         room.remove(socket)
         self.left(room)
+        if let session = socket.session { self.left(name, session) }
     }
 
     private func left(_ room: LocalRoom) {

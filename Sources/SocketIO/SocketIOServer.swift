@@ -20,6 +20,7 @@ package final class SocketIOServer: EngineApplication, Sendable {
     private let namespaces = Mutex<[String: Namespace]>([:])
     private let patterns = Mutex<[Pattern]>([])
     private let adapterBox = Mutex<(any SocketAdapter)?>(nil)
+    private let storeBox: Mutex<(any RecoveryStore)?>
     private let missedBox = Mutex<[@Sendable () -> Void]>([])
 
     private struct Pattern: Sendable {
@@ -35,6 +36,7 @@ package final class SocketIOServer: EngineApplication, Sendable {
         logger: Logger
     ) {
         self.configuration = configuration
+        self.storeBox = Mutex(configuration.connectionStateRecovery.map { MemoryRecoveryStore(settings: $0) })
         self.node = SessionID.random()
         self.logger = logger
         self.loops = eventLoopGroup.makeIterator().map {
@@ -92,11 +94,17 @@ package final class SocketIOServer: EngineApplication, Sendable {
 
     // MARK: Other nodes
 
+    /// Where sessions are kept; `nil` unless clients may come back.
+    var recoveryStore: (any RecoveryStore)? { self.storeBox.withLock { $0 } }
+
     var adapter: (any SocketAdapter)? { self.adapterBox.withLock { $0 } }
 
     /// Joins this server to others. Call it before the first connection.
     package func attach(_ adapter: any SocketAdapter) {
         self.adapterBox.withLock { $0 = adapter }
+        if self.configuration.connectionStateRecovery != nil, let store = adapter.recovery {
+            self.storeBox.withLock { $0 = store }
+        }
         adapter.attached(to: self)
         for name in self.namespaces.withLock({ Array($0.keys) }) { adapter.opened(namespace: name) }
     }
@@ -104,6 +112,13 @@ package final class SocketIOServer: EngineApplication, Sendable {
     /// A message of another node, from the adapter. Our own come back as well and are left out.
     package func deliver(_ message: ClusterMessage) {
         guard message.node != self.node, let namespace = self.namespaces.withLock({ $0[message.namespace] }) else {
+            return
+        }
+        // Nodes that keep what they send by themselves keep what others send as well.
+        if case .broadcast(let packet, isVolatile: false) = message.operation, let recovery = namespace.recovery,
+            recovery.store?.isShared == false,
+            recovery.broadcast(packet, in: namespace, rooms: message.rooms, except: message.except, isLocal: false)
+        {
             return
         }
         namespace.apply(message.operation, rooms: message.rooms, except: message.except)

@@ -100,6 +100,11 @@ struct Fixture: AsyncParsableCommand {
         settings.connectTimeout = self.profile == .bench ? .seconds(45) : .milliseconds(1000)
         settings.maxEventsPerSecond = nil
         settings.maxPendingEvents = 100_000
+        if self.profile == .recovery {
+            var recovery = ConnectionStateRecovery()
+            recovery.maxDisconnectionDuration = .milliseconds(2000)
+            settings.connectionStateRecovery = recovery
+        }
         return settings
     }
 }

@@ -113,7 +113,7 @@ struct FixtureApplication {
                 let rooms = socket.roomsOnLoop.subtracting([socket.id]).sorted()
                 let names = (try? RawJSON(encoding: rooms))?.string ?? "[]"
                 let value = (socket.data(as: RawJSON.self)).map { #"{"value":\#($0.string)}"# } ?? "{}"
-                let answer = #"{"sid":"\#(socket.id)","recovered":false,"rooms":\#(names),"data":\#(value)}"#
+                let answer = #"{"sid":"\#(socket.id)","recovered":\#(socket.recovered),"rooms":\#(names),"data":\#(value)}"#
                 event.ack.send([RawJSON(trusted: answer)])
             }
         )

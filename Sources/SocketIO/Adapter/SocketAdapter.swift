@@ -15,6 +15,12 @@ package protocol SocketAdapter: AnyObject, Sendable {
     /// Returns when broadcasts of other nodes to the room arrive here, or when that cannot be had now.
     func ready(_ room: String, namespace: String) async
     func publish(_ message: ClusterMessage)
+    /// Where the sessions of clients that may come back are kept for all nodes; `nil`: each server keeps its own.
+    var recovery: (any RecoveryStore)? { get }
+}
+
+extension SocketAdapter {
+    package var recovery: (any RecoveryStore)? { nil }
 }
 
 /// A message between nodes.
