@@ -41,12 +41,20 @@ final class NamespaceShard: @unchecked Sendable {
     private var socketsByID: [String: Socket] = [:]
     /// `nil` unless clients may come back.
     let recovery: ShardRecovery?
+    /// Looked at anew for each connection, read as it is for each event.
+    private var snapshot: HandlerSnapshot
+
+    /// What the sockets of this loop call.
+    var handlers: Handlers { self.snapshot.handlers }
 
     init(namespace: Namespace, eventLoop: any EventLoop) {
         self.namespace = namespace
+        self.snapshot = namespace.handlerBox.snapshot
         self.eventLoop = eventLoop
-        self.recovery = namespace.recovery.map { _ in ShardRecovery() }
+        self.recovery = namespace.recovery.map { ShardRecovery($0.store?.standing(of: namespace.name)) }
     }
+
+    func refreshHandlers() { self.snapshot = self.namespace.handlerBox.snapshot }
 
     // MARK: Membership
 

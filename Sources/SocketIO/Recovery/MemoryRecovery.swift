@@ -135,7 +135,8 @@ struct MemoryRecovery {
             stays: session.stays,
             data: session.data,
             offset: offset,
-            seen: seen
+            seen: seen,
+            epoch: self.epoch
         )
         guard self.events(for: claim, session) != nil else { return nil }
         self.sessions[request.pid]?.owner = request.owner

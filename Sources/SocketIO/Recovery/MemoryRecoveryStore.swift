@@ -35,6 +35,10 @@ final class MemoryRecoveryStore: RecoveryStore, Sendable {
         }
     }
 
+    func standing(of namespace: String) -> (epoch: String, position: Int)? {
+        self.change(namespace) { ($0.epoch, $0.log.last) }
+    }
+
     func broadcast(_ packet: EncodedPacket, to namespace: Namespace, rooms: [String], except: [String]) -> Bool {
         var here: NamespaceShard?
         let message = self.change(namespace.name) { memory in
@@ -56,7 +60,7 @@ final class MemoryRecoveryStore: RecoveryStore, Sendable {
         self.change(session.namespace) { $0.resumed(session.pid, owner: session.owner) }
     }
 
-    func emitted(_ packet: EncodedPacket, at offset: RecoveryOffset, _ session: RecoverySession) {
+    func emitted(_ packet: EncodedPacket, at offset: RecoveryOffset, epoch: String, _ session: RecoverySession) {
         self.change(session.namespace) { $0.emitted(packet, at: offset, pid: session.pid, owner: session.owner) }
     }
 

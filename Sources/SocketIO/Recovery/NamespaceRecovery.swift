@@ -87,7 +87,7 @@ package final class NamespaceRecovery: Sendable {
             }
             let offset = session.nextDirect(after: shard.position(in: epoch), epoch: epoch)
             let packet = packet.appending(offset: offset.text(epoch: epoch, sid: socket.id))
-            store.emitted(packet, at: offset, session)
+            store.emitted(packet, at: offset, epoch: epoch, session)
             socket.write(packet)
         } else if session.isParked {
             // Its client may come back, or is back already, under the same id.

@@ -28,7 +28,14 @@ final class PendingRestore: @unchecked Sendable {
         if let adapter = namespace.server.adapter {
             for room in self.claim.stays.keys { await adapter.ready(room, namespace: namespace.name) }
         }
-        return await self.recovery.store?.missed(self.claim)
+        guard let store = self.recovery.store else { return nil }
+        if let replay = await store.missed(self.claim) { return replay }
+        // A connection that this one has overtaken on this node may have been the later one at the store. It has given
+        // up, or will; the session is claimed once more.
+        guard self.recovery.isHeld(self.claim.pid, by: self.claim.owner),
+            let again = await store.claim(self.claim.request), again.stays == self.claim.stays
+        else { return nil }
+        return await store.missed(self.claim)
     }
 
     /// The socket is in its rooms itself, or will never be.

@@ -17,13 +17,12 @@ package struct RecoveryRequest: Sendable {
 
 /// A session that its client has come back for.
 package struct RecoveryClaim: Sendable {
-    package let pid: String
-    package let owner: String
-    package let namespace: String
+    package let request: RecoveryRequest
     package let sid: String
     package let start: Int
     package let stays: [String: Int]
     package let data: (any Sendable)?
+    package let epoch: String
     /// The client has had everything up to here.
     package let offset: RecoveryOffset
     /// The offset it sent.
@@ -36,18 +35,22 @@ package struct RecoveryClaim: Sendable {
         stays: [String: Int],
         data: (any Sendable)?,
         offset: RecoveryOffset,
-        seen: RecoveryOffset?
+        seen: RecoveryOffset?,
+        epoch: String
     ) {
-        self.pid = request.pid
-        self.owner = request.owner
-        self.namespace = request.namespace
+        self.request = request
         self.sid = sid
         self.start = start
         self.stays = stays
         self.data = data
         self.offset = offset
         self.seen = seen
+        self.epoch = epoch
     }
+
+    package var pid: String { self.request.pid }
+    package var owner: String { self.request.owner }
+    package var namespace: String { self.request.namespace }
 }
 
 /// What a client missed.
@@ -89,6 +92,11 @@ package protocol RecoveryStore: AnyObject, Sendable {
     /// The counter's present life; `nil` while events cannot be kept.
     func epoch(of namespace: String) -> String?
 
+    /// Returns when the epoch is known, or when that cannot be had now.
+    func prepare(_ namespace: String) async
+    /// Where the loops of a new `Namespace` object stand: broadcasts up to there do not come to it.
+    func standing(of namespace: String) -> (epoch: String, position: Int)?
+
     /// Numbers a broadcast, keeps it and brings it to every loop in the order of the numbers. Any thread.
     ///
     /// - Returns: false if it cannot: then the caller sends it without an offset.
@@ -102,7 +110,7 @@ package protocol RecoveryStore: AnyObject, Sendable {
     func left(_ room: String, _ session: RecoverySession)
     func changed(_ data: RawJSON?, of session: RecoverySession)
     /// Keeps an event to this socket alone, which the caller sends itself.
-    func emitted(_ packet: EncodedPacket, at offset: RecoveryOffset, _ session: RecoverySession)
+    func emitted(_ packet: EncodedPacket, at offset: RecoveryOffset, epoch: String, _ session: RecoverySession)
     func ended(_ session: RecoverySession, data: (any Sendable)?, isRecoverable: Bool)
 
     /// Gives the session to `request.owner` and takes it from everybody else; `nil` if there is none or the offset
@@ -115,6 +123,8 @@ package protocol RecoveryStore: AnyObject, Sendable {
 }
 
 extension RecoveryStore {
+    package func prepare(_ namespace: String) async {}
+    package func standing(of namespace: String) -> (epoch: String, position: Int)? { nil }
     package func joined(_ room: String, _ session: RecoverySession) {}
     package func left(_ room: String, _ session: RecoverySession) {}
     package func changed(_ data: RawJSON?, of session: RecoverySession) {}

@@ -21,6 +21,11 @@ final class ShardRecovery: @unchecked Sendable {
     /// Bound of `recent`; the oldest go first, and who is being restored and needs them begins afresh.
     private static let maxRecent = 10_000
 
+    init(_ standing: (epoch: String, position: Int)?) {
+        self.epoch = standing?.epoch
+        self.position = standing?.position ?? 0
+    }
+
     var isBehind: Bool { self.isDelivering || self.behind.load(ordering: .relaxed) > 0 }
 
     func beginRestore() { self.restoring += 1 }

@@ -41,6 +41,14 @@ extension Socket {
         }
     }
 
+    /// Lets go of the session: another connection has it.
+    package func loseSession() { self.supersede() }
+
+    /// Calls `body` with the session on the loop, if the socket is still connected.
+    package func withSession(_ body: @escaping @Sendable (RecoverySession, RawJSON?) -> Void) {
+        self.onLoop { if let session = self.session, self.isJoined { body(session, self.dataAsJSON) } }
+    }
+
     /// The data as they travel between nodes; `nil` if there are none, or they are no JSON.
     var dataAsJSON: RawJSON? {
         guard let value = self.data as? any Encodable else { return nil }

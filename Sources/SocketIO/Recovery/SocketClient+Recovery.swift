@@ -23,24 +23,51 @@ extension SocketClient {
     /// the missed events are read, up to a number; what was delivered here behind that number is added from what the
     /// loop has kept, and what is still on its way up to that number is not delivered to this socket.
     func recover(_ request: RecoveryRequest, _ recovery: NamespaceRecovery, _ namespace: Namespace, auth: RawJSON) {
-        let loop = self.connection.eventLoop
         let shard = namespace.shards[self.loopIndex]
         let old = recovery.reserve(request)
         self.restoring.append(namespace.name)
         shard.recovery?.beginRestore()
+        self.claim(request, recovery, namespace, auth: auth, after: old)
+    }
+
+    /// - Parameter old: the socket that has the session on this node.
+    private func claim(
+        _ request: RecoveryRequest,
+        _ recovery: NamespaceRecovery,
+        _ namespace: Namespace,
+        auth: RawJSON,
+        after old: Socket?
+    ) {
+        let loop = self.connection.eventLoop
         // Nobody awaits this task: the store bounds its own time, and the result comes back to the loop.
         Task {
             await old?.superseded()
-            let claim = await recovery.store?.claim(request)
+            // Who has been overtaken on this node must not take the session from the one who did.
+            let isHeld = recovery.isHeld(request.pid, by: request.owner)
+            let claim = isHeld ? await recovery.store?.claim(request) : nil
             loop.execute {
                 self.restoring.removeAll { $0 == namespace.name }
                 guard !self.isClosed, let claim, recovery.isHeld(claim.pid, by: claim.owner) else {
-                    shard.recovery?.endRestore()
+                    namespace.shards[self.loopIndex].recovery?.endRestore()
                     recovery.release(request.pid, owner: request.owner)
                     if !self.isClosed { self.connect(to: namespace, auth: auth) }
                     return
                 }
                 self.claimed(claim, recovery, namespace, auth: auth)
+            }
+        }
+    }
+
+    /// The first client of a namespace waits for its epoch: without it nothing that the client gets would be kept.
+    func connect(to namespace: Namespace, auth: RawJSON, whenPrepared store: any RecoveryStore) {
+        let loop = self.connection.eventLoop
+        self.restoring.append(namespace.name)
+        // Nobody awaits this task: the store bounds its time.
+        Task {
+            await store.prepare(namespace.name)
+            loop.execute {
+                self.restoring.removeAll { $0 == namespace.name }
+                if !self.isClosed { self.open(namespace, auth: auth) }
             }
         }
     }

@@ -72,19 +72,28 @@ enum RecoveryServers {
     static func with(
         _ backend: RecoveryBackend,
         _ count: Int = 1,
+        url: String = TestRedis.url,
+        prefix: String = TestRedis.uniqueKey("sio"),
+        commandTimeout: Duration = .seconds(30),
         engine: @escaping @Sendable (inout EngineConfiguration) -> Void = { _ in },
         change: @escaping @Sendable (inout ConnectionStateRecovery) -> Void = { _ in },
         install: @escaping @Sendable (SocketIOServer) -> Void = { Self.install(on: $0.of("/")) },
         _ body: @escaping @Sendable ([TestServer]) async throws -> Void
     ) async throws {
-        let prefix = TestRedis.uniqueKey("sio")
-        try await Self.with(backend, count, prefix, [], engine, change, install, body)
+        let redis = Redis(url: url, prefix: prefix, commandTimeout: commandTimeout)
+        try await Self.with(backend, count, redis, [], engine, change, install, body)
+    }
+
+    private struct Redis: Sendable {
+        var url: String
+        var prefix: String
+        var commandTimeout: Duration
     }
 
     private static func with(
         _ backend: RecoveryBackend,
         _ count: Int,
-        _ prefix: String,
+        _ redis: Redis,
         _ servers: [TestServer],
         _ engine: @escaping @Sendable (inout EngineConfiguration) -> Void,
         _ change: @escaping @Sendable (inout ConnectionStateRecovery) -> Void,
@@ -93,18 +102,24 @@ enum RecoveryServers {
     ) async throws {
         guard servers.count < count else { return try await body(servers) }
         let next: @Sendable (TestServer) async throws -> Void = { server in
-            try await Self.with(backend, count, prefix, servers + [server], engine, change, install, body)
+            var server = server
+            server.prefix = redis.prefix
+            try await Self.with(backend, count, redis, servers + [server], engine, change, install, body)
         }
         switch backend {
         case .memory:
             try await TestServer.with(engine: engine, socketIO: Self.configuration(change), install, next)
         case .redis:
-            try await TestRedis.withClient { client in
-                try await TestRedis.withSubscriber { subscriber in
+            let configure: (inout RedisConfiguration) -> Void = {
+                $0.commandTimeout = redis.commandTimeout
+                $0.reconnectDelay = .milliseconds(5) ... .milliseconds(20)
+            }
+            try await TestRedis.withClient(url: redis.url, configure: configure) { client in
+                try await TestRedis.withSubscriber(url: redis.url, configure: configure) { subscriber in
                     let adapter = RedisAdapter(
                         client: client,
                         subscriber: subscriber,
-                        prefix: prefix,
+                        prefix: redis.prefix,
                         logger: TestServer.logger
                     )
                     try await withThrowingTaskGroup(of: Void.self) { tasks in
