@@ -103,6 +103,11 @@ struct Fixture: AsyncParsableCommand {
         settings.maxPendingEvents = 100_000
         settings.maxPendingAcks = 100_000
         settings.maxNamespacesPerConnection = 100
+        if self.profile == .recovery {
+            var recovery = ConnectionStateRecovery()
+            recovery.maxDisconnectionDuration = .milliseconds(2000)
+            settings.connectionStateRecovery = recovery
+        }
         return settings
     }
 }
