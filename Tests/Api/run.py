@@ -15,8 +15,11 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 from cluster import PASSWORD, Cluster  # noqa: E402
 
 CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance"
-# These end the session of who calls them, so they are played last and with nobody's hopes.
-LEAVING = r"^/api/(auth/logout|v1/auth/(logout|logout/all|sessions/rotate|sessions/\{session_id\}))$"
+# These may end the session of who calls them, so they are played last and with nobody's hopes.
+LEAVING = (
+    r"^/api/(auth/logout|v1/auth/(logout|logout/all|sessions/rotate|sessions/\{session_id\})"
+    r"|session/user/\{user_id\}(/\{session_id\})?|admin/users/\{user_id\})$"
+)
 # A hundred scrypt hashes say no more about a schema than ten, and take a minute.
 HASHING = r"^/api/auth/(register|login)$"
 
@@ -48,7 +51,7 @@ def main():
     results = pathlib.Path(sys.argv[1])
     with Cluster(MAX_SESSIONS_PER_USER=1000) as cluster:
         cluster.create_user("operator", "super_admin")
-        cluster.create_user("leaver", "admin")
+        cluster.create_user("leaver", "super_admin")
         cluster.create_event()
         cluster.create_event(queue=cluster.open_queue())
         statuses = [
