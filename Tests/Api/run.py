@@ -36,7 +36,7 @@ def play(cluster, user, results, name, *filters, examples, stays=False):
     command = [
         "st", "run", url + "/openapi.json", "--url", url, "--header", f"Authorization: Bearer {token}",
         "--checks", CHECKS, "--phases", "examples,coverage,fuzzing", "--max-examples", str(examples), "--seed", "1",
-        "--workers", "2", "--continue-on-failure", "--suppress-health-check", "all", "--warnings", "off",
+        "--workers", "1", "--continue-on-failure", "--suppress-health-check", "all", "--warnings", "off",
         "--request-timeout", "20", "--report", "junit", "--report-junit-path", str(results / f"api-{name}.xml"), *filters,
     ]
     status = subprocess.run(command, check=False).returncode
