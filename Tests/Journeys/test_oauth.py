@@ -143,6 +143,28 @@ def test_signing_out_here_ends_it_there_too(provider, shop):
     assert any(590_000 < life <= 600_000 for life in lives), "the access token is blacklisted for its remaining life"
 
 
+def test_a_rotated_session_is_still_signed_out_there(provider, shop):
+    one, two = shop.instances
+    visitor = Visitor(provider)
+    signed_in = visitor.sign_in(one)
+    page = fresh(visitor)
+    rotated = page.ask("POST", f"{one.url}/api/v1/auth/sessions/rotate", signed_in["access_token"])
+    page.ask("GET", f"{two.url}/api/auth/me", signed_in["access_token"], expect=401)
+    page.ask("GET", f"{two.url}/api/auth/me", rotated["access_token"])
+    answer = page.ask("POST", f"{two.url}/oauth/logout", rotated["access_token"], form={})
+    assert query(answer["logout_url"])["id_token_hint"] == signed_in["id_token"]
+    page.ask("GET", f"{provider.issuer}/userinfo", signed_in["access_token"], expect=401)
+
+
+def test_the_service_may_ask_for_a_group_that_the_provider_gives(provider):
+    with Cluster(**settings(provider, REQUIRED_GROUP="Members")) as shop:
+        one = shop.instances[0]
+        page = fresh(Visitor(provider))
+        member, stranger = Visitor(provider).sign_in(one), Visitor(provider, "mallory").sign_in(one)
+        assert page.ask("GET", f"{one.url}/api/auth/me", member["access_token"])["groups"] == ["members", "ops"]
+        page.ask("GET", f"{one.url}/api/auth/me", stranger["access_token"], expect=403)
+
+
 def test_signing_out_by_a_link_leads_through_the_provider(provider, shop):
     one = shop.instances[0]
     visitor = Visitor(provider)

@@ -124,7 +124,7 @@ struct OAuthRoutes: Sendable {
             name: provided.name,
             verifiedEmail: provided.verifiedEmail
         )
-        accounts.forget(id)
+        try await setGroups(provided.authorities, of: id)
         guard let account = try await accounts.user(id), account.active else {
             await front.refuse(provided)
             try await audit.record("oauth.refused", actor: nil, subject: id, address: context.ipAddress)
@@ -164,7 +164,18 @@ struct OAuthRoutes: Sendable {
         }.get(Problem.init)
         guard let account = try await accounts.user(owner.user) else { throw Problem(OAuthRefusal.grant) }
         let authorities = try await front.authorities(user: owner.user, session: owner.session) ?? Authorities()
+        try await setGroups(authorities, of: owner.user)
         return .json(OAuthTokenPayload(tokens, session: owner.session, SessionUser(account), authorities))
+    }
+
+    /// The account is in the provider's groups; who is asked for a group by `REQUIRED_GROUP` is asked for these.
+    private func setGroups(_ authorities: Authorities, of user: UserID) async throws {
+        guard try await externalAccounts.setGroups(authorities.groups + authorities.roles, of: user) else {
+            accounts.forget(user)
+            return
+        }
+        accounts.forget(user)
+        try await sessions.announceChange(of: user)
     }
 
     // MARK: Looking

@@ -58,6 +58,14 @@ extension OAuthFront {
         return endpoint + (endpoint.contains("?") ? "&" : "?") + FormText.encode(query)
     }
 
+    /// A new session takes the place of one: signing out of it is to reach the provider, too. The tokens that were given
+    /// out stay with the old one, and are dead with it.
+    package func carry(from old: String, to new: String, of user: UserID) async throws {
+        guard let grant = try await store.grant(of: old, user: user) else { return }
+        try await store.keepGrant(grant, user: user, session: new)
+        try await store.forgetGrant(of: old, user: user)
+    }
+
     private func endSessionEndpoint() async -> String? {
         do { return try await directory.current().endpoints[.logout] } catch {
             logger.debug("provider's logout page not known", metadata: ["error": "\(error)"])

@@ -35,18 +35,10 @@ struct TokenStore: Sendable {
 
     // MARK: Tokens
 
-    /// Remembers what belongs to a session, in one pipeline.
+    /// Remembers what belongs to a session, and then its tokens in one pipeline.
     func keep(_ grant: ProviderGrant, user: UserID, session: String) async throws {
-        let grantKey = OAuthKeys.grant(of: session, user: user)
-        var commands = [
-            RedisCommand(
-                "SET",
-                RedisArgument(grantKey),
-                RedisArgument(bytes: try vault.seal(grant, at: grantKey)),
-                "PX",
-                RedisArgument(rememberedFor.milliseconds)
-            )
-        ]
+        try await keepGrant(grant, user: user, session: session)
+        var commands: [RedisCommand] = []
         let now = ServerTime.now.millisecondsSinceEpoch
         func track(_ token: String, _ kind: TrackedToken.Kind, _ lifeMs: Int64) throws {
             guard lifeMs > 0 else { return }
@@ -121,6 +113,19 @@ struct TokenStore: Sendable {
         let key = OAuthKeys.grant(of: session, user: user)
         guard let sealed = try await redis.send(RedisCommand("GET", RedisArgument(key))).buffer else { return nil }
         return vault.open(ProviderGrant.self, sealed.readableBytesView, at: key)
+    }
+
+    func keepGrant(_ grant: ProviderGrant, user: UserID, session: String) async throws {
+        let key = OAuthKeys.grant(of: session, user: user)
+        _ = try await redis.send(
+            RedisCommand(
+                "SET",
+                RedisArgument(key),
+                RedisArgument(bytes: try vault.seal(grant, at: key)),
+                "PX",
+                RedisArgument(rememberedFor.milliseconds)
+            )
+        )
     }
 
     func forgetGrant(of session: String, user: UserID) async throws {
