@@ -159,6 +159,11 @@ struct TokenStore: Sendable {
         return !reply.isNull
     }
 
+    func forgetLogout(_ tokenID: String, issuer: String) async throws {
+        let key = OAuthKeys.logoutToken(digest("logout", issuer, tokenID))
+        _ = try await redis.send(RedisCommand("DEL", RedisArgument(key)))
+    }
+
     // MARK: Refreshing
 
     /// Whether the caller is the one to exchange this refresh token.
