@@ -340,7 +340,8 @@ let package = Package(
         .testTarget(
             name: "GatewayTests",
             dependencies: [
-                "Gateway", "Sessions", "Seating", "Redis", "Postgres", "TestSupport", "HoldfastCore", configuration,
+                "Gateway", "Sessions", "OAuth", "Seating", "Redis", "Postgres", "TestSupport", "HoldfastCore",
+                configuration,
                 httpTypes, hummingbird, logging, nioCore,
             ],
             swiftSettings: settings

@@ -289,7 +289,9 @@ package struct Gateway: Sendable {
             authenticator: authenticator,
             registrationSignsIn: settings.duplicateLogin != .reject
         ).add(to: router)
-        SessionRoutes(sessions: slices.sessions, authenticator: authenticator, audit: audit).add(to: router)
+        SessionRoutes(sessions: slices.sessions, authenticator: authenticator, audit: audit, oauth: oauth).add(
+            to: router
+        )
         AdminSessionRoutes(
             accounts: slices.accounts,
             sessions: slices.sessions,

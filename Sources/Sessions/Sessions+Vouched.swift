@@ -17,14 +17,10 @@ extension Sessions {
     package func check(vouchedFor user: UserID, session handle: SessionHandle, until: ServerTime) async throws
         -> SessionCheck
     {
-        guard var session = try await session(handle, of: user) else { return .sessionExpired }
-        if session.expiresAt - session.asOf < configuration.refreshThreshold {
-            guard let extended = try await extend(handle, of: user) else { return .sessionExpired }
-            session = extended
-        }
+        guard case .alive(let touched) = try await touch(handle, of: user, token: nil) else { return .sessionExpired }
         guard let user = try await self.user(user), user.active else { return .disabled }
         // No token of ours came, so the session's id is not known here. One that nobody has fits no CSRF token; and none
         // is asked for, as browsers add no bearer token by themselves.
-        return .valid(SignedIn(user: user, session: session, tokenExpiresAt: until, sessionID: SessionID()))
+        return .valid(SignedIn(user: user, session: touched.session, tokenExpiresAt: until, sessionID: SessionID()))
     }
 }

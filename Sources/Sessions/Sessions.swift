@@ -59,7 +59,7 @@ package final class Sessions: Sendable {
     package func authenticate(_ accessToken: String) async throws -> SessionCheck {
         guard let token = await tokens.verify(accessToken, now: .now) else { return .invalidToken }
         let session: Session
-        switch try await touch(token) {
+        switch try await touch(token.handle, of: token.user, token: token.id) {
         case .alive(let touched): session = touched.session
         case .gone: return .sessionExpired
         case .deadToken: return .invalidToken
@@ -74,28 +74,29 @@ package final class Sessions: Sendable {
         return .valid(signedIn)
     }
 
-    private func touch(_ token: VerifiedToken) async throws -> SessionStore.Touch {
-        let accesses = tally.claim(token.handle)
+    /// - Parameter token: the id of a token of ours; nil when another vouched for it.
+    func touch(_ handle: SessionHandle, of user: UserID, token: String?) async throws -> SessionStore.Touch {
+        let accesses = tally.claim(handle)
         let touch: SessionStore.Touch
         do {
             touch = try await store.touch(
-                token.handle,
-                of: token.user,
-                token: token.id,
+                handle,
+                of: user,
+                token: token,
                 ttl: configuration.sessionTTL,
                 threshold: configuration.refreshThreshold,
                 accesses: accesses
             )
         } catch {
             // One of them was this request, which was not answered.
-            tally.giveBack(accesses - 1, for: token.handle, of: token.user)
+            tally.giveBack(accesses - 1, for: handle, of: user)
             throw error
         }
         switch touch {
         case .alive(let touched):
-            if !touched.counted { tally.giveBack(accesses, for: token.handle, of: token.user) }
+            if !touched.counted { tally.giveBack(accesses, for: handle, of: user) }
             if touched.slid { await moved(touched.session) }
-        case .gone, .deadToken: tally.giveBack(accesses - 1, for: token.handle, of: token.user)
+        case .gone, .deadToken: tally.giveBack(accesses - 1, for: handle, of: user)
         }
         return touch
     }

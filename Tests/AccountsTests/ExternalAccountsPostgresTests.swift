@@ -100,4 +100,19 @@ import Testing
             #expect(try await signIn("Ada Ł", "not an address") == ("Ada Ł", "ada@b.example"))
         }
     }
+
+    @Test("Groups follow the provider, in one spelling, and give nobody a role")
+    func groups() async throws {
+        try await TestPostgres.withDatabase { postgres in
+            let external = ExternalAccounts(postgres: postgres)
+            let id = try await external.signedIn(issuer: issuer, subject: "one", name: nil, verifiedEmail: nil).user
+            #expect(try await external.setGroups(["/Staff", "ROLE_admin", "staff", ""], of: id))
+            #expect(try await !external.setGroups(["admin", "staff"], of: id), "the same again is no change")
+            let rows = try await postgres.query(
+                "SELECT groups, role, permissions FROM users WHERE user_id = \(id.rawValue)"
+            )
+            #expect(try rows[0].decode(([String], String, [String]).self) == (["admin", "staff"], "user", []))
+            #expect(try await external.setGroups([], of: id))
+        }
+    }
 }

@@ -1,6 +1,7 @@
 import Configuration
 import Foundation
 import Logging
+import OAuth
 import Testing
 
 @testable import Gateway

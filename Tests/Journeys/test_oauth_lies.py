@@ -129,6 +129,17 @@ def test_token_answers_that_are_the_providers_fault(pretender, shop, answer):
     assert (status, body["code"]) == (503, "PROVIDER_UNAVAILABLE") and int(headers["Retry-After"]) > 0
 
 
+def test_an_answer_that_drips_is_waited_for_five_seconds_in_all(pretender, shop):
+    pretender.answers["/token"] = (200, {}, b" " * 200)
+    browser = Browser()
+    url = f"{shop.url}/oauth/authorize?" + urllib.parse.urlencode({"redirect_uri": PAGE})
+    answer = pretender.begin(browser.ask("GET", url)[1]["Location"])
+    pretender.drip = True
+    begun = time.monotonic()
+    status, _, body = browser.ask("POST", f"{shop.url}/oauth/token", form=answer)
+    assert (status, body["code"]) == (503, "PROVIDER_UNAVAILABLE") and 4 < time.monotonic() - begun < 10
+
+
 def test_a_token_that_only_the_provider_can_read_is_good_as_long_as_it_says(pretender, shop):
     status, _, signed_in = attempt(pretender, shop)
     assert status == 200

@@ -28,11 +28,11 @@ import Testing
         #expect(try authorities(#"{"resource_access":{"other":{"roles":["admin"]}}}"#).roles.isEmpty)
     }
 
-    @Test("A group counts with and without a slash, and a role of that name counts, too")
+    @Test("A group counts however it is spelled, and a role of that name counts, too")
     func membership() throws {
         let found = try authorities(#"{"groups":["/staff"],"roles":["crew"]}"#)
-        #expect(found.isIn("staff") && found.isIn("/staff") && found.isIn("crew"))
-        #expect(!found.isIn("staf") && !found.isIn("Staff") && !found.isIn(""))
+        #expect(found.isIn("staff") && found.isIn("/Staff") && found.isIn("crew"))
+        #expect(!found.isIn("staf") && !found.isIn("staffs") && !found.isIn(""))
     }
 
     @Test("Odd shapes, endless lists and control characters are left out")

@@ -4,6 +4,7 @@ It signs with a key of its own, and answers every request with what the test put
 """
 
 import base64
+import contextlib
 import hashlib
 import hmac
 import http.server
@@ -35,7 +36,7 @@ class Pretender:
 
     def reset(self):
         """Honest again."""
-        self.answers = {}
+        self.answers, self.drip = {}, False
         self.claims, self.dropped, self.sign = {}, [], self.honestly
         self.access_token = "opaque-" + hashlib.sha256(str(time.monotonic_ns()).encode()).hexdigest()
         self.discovery = {
@@ -75,7 +76,17 @@ class Pretender:
                     self.send_header(name, value)
                 self.send_header("Content-Length", str(len(data)))
                 self.end_headers()
-                self.wfile.write(data)
+                if pretender.drip:
+                    self.drip(data)
+                else:
+                    self.wfile.write(data)
+
+            def drip(self, data):
+                """A byte now and then, until we are left."""
+                with contextlib.suppress(OSError):
+                    for byte in data:
+                        self.wfile.write(bytes([byte]))
+                        time.sleep(0.3)
 
             def log_message(self, *_):
                 pass

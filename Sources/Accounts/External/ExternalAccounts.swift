@@ -10,7 +10,8 @@ package import Postgres
 /// - Nothing is linked by name or e-mail address: a provider may let anybody claim either. An operator who knows that two
 ///   are one person adds a row to `external_identities`.
 /// - An e-mail address is taken over only if the provider verified it; other accounts get one that cannot exist.
-/// - Name and address follow the provider at each sign-in; role, and whether the account is active, are decided here.
+/// - Name, address and groups follow the provider; role, permissions and whether the account is active are decided here,
+///   so that no provider makes an administrator.
 package struct ExternalAccounts: Sendable {
     private let postgres: PostgresClient
 
@@ -55,6 +56,20 @@ package struct ExternalAccounts: Sendable {
             if let known = try await find(issuer: issuer, subject: subject) { return (known, false) }
         }
         throw PostgresError(.decoding, "external_identities: no free user id")
+    }
+
+    /// Makes the account a member of these groups and no others.
+    ///
+    /// - Returns: whether that is a change, of which other instances should hear.
+    package func setGroups(_ groups: [String], of user: UserID) async throws -> Bool {
+        let names = Grants(role: .user, groups: groups).groups.sorted()
+        return try await postgres.query(
+            """
+            UPDATE users SET groups = \(names)::text[], updated_at = now()
+            WHERE user_id = \(user.rawValue) AND groups IS DISTINCT FROM \(names)::text[]
+              AND password_hash = \(Accounts.noPassword)
+            """
+        ).affectedRows > 0
     }
 
     private func update(

@@ -124,10 +124,16 @@ struct OAuthRoutes: Sendable {
             name: provided.name,
             verifiedEmail: provided.verifiedEmail
         )
-        accounts.forget(id)
+        try await setGroups(provided.authorities, of: id)
         guard let account = try await accounts.user(id), account.active else {
             await front.refuse(provided)
-            try await audit.record("oauth.refused", actor: nil, subject: id, address: context.ipAddress)
+            try await audit.record(
+                "sign-in.refused",
+                actor: nil,
+                subject: id,
+                address: context.ipAddress,
+                facts: ["reason": "disabled", "by": "provider"]
+            )
             throw Problem(.accountDisabled, "The account is disabled.")
         }
         let user = SessionUser(account)
@@ -144,12 +150,15 @@ struct OAuthRoutes: Sendable {
                 _ = try? await sessions.end(signIn.sessionHandle, of: id, reason: .sessionEnded)
                 throw error
             }
+            if isNew {
+                try await audit.record("account.created", actor: nil, subject: id, address: context.ipAddress)
+            }
             try await audit.record(
-                isNew ? "oauth.registered" : "oauth.signed-in",
+                "sign-in",
                 actor: id,
                 subject: id,
                 address: context.ipAddress,
-                facts: ["session": signIn.sessionHandle.rawValue]
+                facts: ["session": signIn.sessionHandle.rawValue, "by": "provider"]
             )
             return (provided, signIn, user)
         }
@@ -164,7 +173,18 @@ struct OAuthRoutes: Sendable {
         }.get(Problem.init)
         guard let account = try await accounts.user(owner.user) else { throw Problem(OAuthRefusal.grant) }
         let authorities = try await front.authorities(user: owner.user, session: owner.session) ?? Authorities()
+        try await setGroups(authorities, of: owner.user)
         return .json(OAuthTokenPayload(tokens, session: owner.session, SessionUser(account), authorities))
+    }
+
+    /// The account is in the provider's groups; who is asked for a group by `REQUIRED_GROUP` is asked for these.
+    private func setGroups(_ authorities: Authorities, of user: UserID) async throws {
+        guard try await externalAccounts.setGroups(authorities.groups + authorities.roles, of: user) else {
+            accounts.forget(user)
+            return
+        }
+        accounts.forget(user)
+        try await sessions.announceChange(of: user)
     }
 
     // MARK: Looking
@@ -208,79 +228,6 @@ struct OAuthRoutes: Sendable {
         .json(OAuthHealthPayload(try await front.health()))
     }
 
-    // MARK: Signing out
-
-    private func revoke(_ request: Request, _ context: GatewayContext) async throws -> Response {
-        let body = try await request.form(OAuthOneTokenRequest.self)
-        guard let token = body.token else { throw Problem.invalid(.init("token", "is missing")) }
-        if case .grant(let owner) = try await front.revoke(token) {
-            try await end([owner], reason: .logout)
-        }
-        // The same for tokens that we do not know (RFC 7009, 2.2).
-        return .json(MessagePayload(message: "Revoked"))
-    }
-
-    /// A link that another page may show, so the browser is asked whose it was; it tells for cookies' sake.
-    private func logoutByLink(_ request: Request, _ context: GatewayContext) async throws -> Response {
-        if request.headers[.authorization] == nil, let name = HTTPField.Name("Sec-Fetch-Site"),
-            request.headers[name] == "cross-site"
-        {
-            throw Problem(.originNotAllowed, "This page may not sign you out.")
-        }
-        let wanted = OAuthLogoutRequest(
-            post_logout_redirect_uri: try request.single("post_logout_redirect_uri"),
-            state: try request.single("state")
-        )
-        let url = try await signOut(wanted, request)
-        guard let url = url ?? wanted.post_logout_redirect_uri else {
-            return Self.cleared(.json(OAuthLogoutPayload(logout_url: nil)))
-        }
-        return Self.cleared(Self.redirect(to: url))
-    }
-
-    private func logout(_ request: Request, _ context: GatewayContext) async throws -> Response {
-        let url = try await signOut(try await request.form(OAuthLogoutRequest.self), request)
-        return Self.cleared(.json(OAuthLogoutPayload(logout_url: url)))
-    }
-
-    private func signOut(_ wanted: OAuthLogoutRequest, _ request: Request) async throws -> String? {
-        let signedIn = try await authenticator.signedIn(request)
-        let policy = RedirectPolicy(listed: front.configuration.postLogoutRedirectURIs, origins: origins)
-        if let address = wanted.post_logout_redirect_uri, !policy.allows(address, host: request.head.authority) {
-            throw Problem(OAuthRefusal.redirectNotAllowed)
-        }
-        _ = try await sessions.end(signedIn.session.handle, of: signedIn.userID, reason: .logout)
-        return try await front.signOut(
-            user: signedIn.userID,
-            session: signedIn.session.handle.rawValue,
-            returnTo: wanted.post_logout_redirect_uri,
-            state: wanted.state
-        )
-    }
-
-    /// The provider says that somebody has signed out there.
-    private func backchannelLogout(_ request: Request, _ context: GatewayContext) async throws -> Response {
-        let body = try await request.form(OAuthOneTokenRequest.self)
-        guard let token = body.logout_token else { throw Problem.invalid(.init("logout_token", "is missing")) }
-        switch try await front.backchannel(token).get(Problem.init) {
-        case .nothing: break
-        case .sessions(let owners): try await end(owners, reason: .sessionEnded)
-        case .subject(let issuer, let subject):
-            if let user = try await externalAccounts.find(issuer: issuer, subject: subject) {
-                _ = try await sessions.endAll(of: user, reason: .sessionEnded)
-            }
-        }
-        return .json(MessagePayload(message: "Signed out"))
-    }
-
-    private func end(_ owners: [TrackedOwner], reason: SessionEndReason) async throws {
-        for owner in owners {
-            guard let handle = SessionHandle(owner.session) else { continue }
-            _ = try await sessions.end(handle, of: owner.user, reason: reason)
-            _ = try await front.signOut(user: owner.user, session: owner.session, returnTo: nil, state: nil)
-        }
-    }
-
     // MARK: Answers
 
     private func countWork(_ context: GatewayContext) async throws {
@@ -300,11 +247,11 @@ struct OAuthRoutes: Sendable {
         default: return
         }
         try await audit.record(
-            "oauth.refused",
+            "sign-in.refused",
             actor: nil,
             subject: nil,
             address: context.ipAddress,
-            facts: ["reason": reason]
+            facts: ["reason": reason, "by": "provider"]
         )
     }
 
@@ -320,15 +267,8 @@ struct OAuthRoutes: Sendable {
         )
     }
 
-    private static func redirect(to url: String) -> Response {
+    static func redirect(to url: String) -> Response {
         Response(status: .found, headers: [.location: url, .cacheControl: "no-store"])
-    }
-
-    private static func cleared(_ response: Response) -> Response {
-        var response = response
-        response.clearSessionCookies()
-        if let name = HTTPField.Name("Clear-Site-Data") { response.headers[name] = #""cookies", "storage""# }
-        return response
     }
 }
 

@@ -1,6 +1,8 @@
 import HTTPTypes
 import HoldfastCore
 import Hummingbird
+import Logging
+import OAuth
 import Sessions
 
 /// `/api/session/*` and `/api/v1/auth/*`: one's own sessions on all devices.
@@ -8,6 +10,8 @@ struct SessionRoutes: Sendable {
     let sessions: Sessions
     let authenticator: Authenticator
     let audit: AuditLog
+    /// Where people sign in elsewhere; nil without a provider.
+    let oauth: OAuthFront?
 
     func add(to router: Router<GatewayContext>) {
         let own = router.group("api/session")
@@ -123,9 +127,24 @@ struct SessionRoutes: Sendable {
     private func rotate(_ request: Request, _ context: GatewayContext) async throws -> Response {
         let signedIn = try await authenticator.signedIn(request)
         let signIn = try await sessions.rotate(signedIn)
+        await carryGrant(from: signedIn, to: signIn, context)
         try await record("session.rotated", signedIn.userID, context, ["session": signIn.sessionHandle.rawValue])
         var response = Response.json(SignInPayload(signIn, signedIn.user))
         response.setSessionCookies(signIn)
         return response
+    }
+
+    /// Signing out of the new session is to reach the provider as well. The old one has ended by now, so a failure must
+    /// not cost the person the new one.
+    private func carryGrant(from old: SignedIn, to new: SignIn, _ context: GatewayContext) async {
+        do {
+            try await oauth?.carry(
+                from: old.session.handle.rawValue,
+                to: new.sessionHandle.rawValue,
+                of: old.userID
+            )
+        } catch {
+            context.logger.warning("a rotated session forgot its provider", metadata: ["error": "\(error)"])
+        }
     }
 }

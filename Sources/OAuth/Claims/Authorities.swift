@@ -1,3 +1,5 @@
+import HoldfastCore
+
 /// What a provider says somebody may do, the same whatever the provider.
 ///
 /// - Bounds: 200 of each kind, of 256 bytes each; what is beyond is left out.
@@ -58,9 +60,8 @@ package struct Authorities: Sendable, Equatable, Codable {
         }
     }
 
-    /// Whether somebody is in a group; roles count too, as many providers know only one of the two.
+    /// Whether somebody is in a group, however it is spelled; roles count too, as many providers know only one of the two.
     package func isIn(_ group: String) -> Bool {
-        let wanted = group.first == "/" ? String(group.dropFirst()) : group
-        return groups.contains(wanted) || roles.contains(wanted)
+        Grants(role: .user, groups: groups + roles).isMember(of: group)
     }
 }

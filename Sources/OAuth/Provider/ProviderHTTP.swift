@@ -105,18 +105,14 @@ final class ProviderHTTP: Sendable {
         }
         defer { state.withLock { $0.inFlight -= 1 } }
         do {
-            let response = try await client.execute(request, timeout: Self.deadline)
-            let body = try await response.body.collect(upTo: Self.maxAnswerBytes)
-            let status = Int(response.status.code)
+            let (status, body) = try await whole(request)
             if status >= 500 || status == 429 {
                 state.withLock { $0.breaker.failed(now: .now) }
                 throw OAuthError(.providerAway, "provider: answered \(status)", mayHaveRun: false)
             }
             state.withLock { $0.breaker.succeeded() }
-            return ProviderAnswer(
-                status: status,
-                json: try? JSONDecoder().decode(JSONValue.self, from: Data(buffer: body))
-            )
+            let json = try? JSONDecoder().decode(JSONValue.self, from: Data(buffer: body))
+            return ProviderAnswer(status: status, json: json)
         } catch let error as OAuthError {
             throw error
         } catch let error as NIOTooManyBytesError {
@@ -133,6 +129,27 @@ final class ProviderHTTP: Sendable {
                 "provider: no answer: \(type(of: error)) \(error)",
                 isConnectionLost: isLost
             )
+        }
+    }
+}
+
+extension ProviderHTTP {
+    /// The answer to its last byte. The client's own deadline ends with the head, and a byte a second would keep its read
+    /// timeout happy for ever.
+    private func whole(_ request: HTTPClientRequest) async throws -> (status: Int, body: ByteBuffer) {
+        try await withThrowingTaskGroup(of: (Int, ByteBuffer)?.self) { group in
+            group.addTask { [client] in
+                let response = try await client.execute(request, timeout: Self.deadline)
+                let body = try await response.body.collect(upTo: Self.maxAnswerBytes)
+                return (Int(response.status.code), body)
+            }
+            group.addTask {
+                try await Task.sleep(for: .nanoseconds(Self.deadline.nanoseconds))
+                return nil
+            }
+            defer { group.cancelAll() }
+            guard let answer = try await group.next() ?? nil else { throw HTTPClientError.deadlineExceeded }
+            return answer
         }
     }
 }

@@ -15,8 +15,6 @@ package enum BackchannelTarget: Sendable {
     case sessions([TrackedOwner])
     /// All sessions of the account of this subject.
     case subject(issuer: String, subject: String)
-    /// It was carried out before.
-    case nothing
 }
 
 extension OAuthFront {
@@ -56,6 +54,14 @@ extension OAuthFront {
         if let returnTo { query.append(("post_logout_redirect_uri", returnTo)) }
         if let returnTo, !returnTo.isEmpty, let state { query.append(("state", state)) }
         return endpoint + (endpoint.contains("?") ? "&" : "?") + FormText.encode(query)
+    }
+
+    /// A new session takes the place of one: signing out of it is to reach the provider, too. The tokens that were given
+    /// out stay with the old one, and are dead with it.
+    package func carry(from old: String, to new: String, of user: UserID) async throws {
+        guard let grant = try await store.grant(of: old, user: user) else { return }
+        try await store.keepGrant(grant, user: user, session: new)
+        try await store.forgetGrant(of: old, user: user)
     }
 
     private func endSessionEndpoint() async -> String? {
@@ -102,17 +108,28 @@ extension OAuthFront {
 
     // MARK: From the provider
 
-    /// Reads a logout token of the provider (OpenID Connect Back-Channel Logout 1.0); each is carried out once.
-    package func backchannel(_ logoutToken: String) async throws -> Result<BackchannelTarget, OAuthRefusal> {
+    /// Carries out a logout token of the provider (OpenID Connect Back-Channel Logout 1.0), each once.
+    ///
+    /// - Parameter end: ends the sessions. If it fails, the token is good for another try.
+    package func backchannel(
+        _ logoutToken: String,
+        end: (BackchannelTarget) async throws -> Void
+    ) async throws -> Result<Void, OAuthRefusal> {
         guard let claims = try await verifier.verify(logoutToken, as: .logout, now: Self.now),
             let issuer = claims["iss"]?.string, let id = claims["jti"]?.string
         else { return .failure(.untrustworthy("logout token")) }
-        guard try await store.isFirst(id, issuer: issuer) else { return .success(.nothing) }
-        if let providerSession = claims["sid"]?.string {
-            let sessions = try await store.sessions(behind: providerSession, issuer: issuer)
-            return .success(.sessions(sessions.map { TrackedOwner(user: $0.0, session: $0.1) }))
+        guard try await store.isFirst(id, issuer: issuer) else { return .success(()) }
+        do {
+            if let providerSession = claims["sid"]?.string {
+                let sessions = try await store.sessions(behind: providerSession, issuer: issuer)
+                try await end(.sessions(sessions.map { TrackedOwner(user: $0.0, session: $0.1) }))
+            } else if let subject = claims["sub"]?.string {
+                try await end(.subject(issuer: issuer, subject: subject))
+            }
+            return .success(())
+        } catch {
+            try? await store.forgetLogout(id, issuer: issuer)
+            throw error
         }
-        guard let subject = claims["sub"]?.string else { return .failure(.untrustworthy("logout token")) }
-        return .success(.subject(issuer: issuer, subject: subject))
     }
 }

@@ -134,25 +134,31 @@ extension OAuthFront {
             try await isAlive(tracked.user, tracked.session)
         else { return .failure(.grant) }
         let owner = TrackedOwner(user: tracked.user, session: tracked.session)
+        if let answer = try await store.successor(of: refreshToken) { return .success((answer, owner)) }
         guard try await store.beginRefresh(refreshToken) else {
-            return try await successor(of: refreshToken).map { .success(($0, owner)) } ?? .failure(.grant)
+            return .success((try await successor(of: refreshToken), owner))
         }
         do {
+            // Another may have ended between the two looks.
+            if let answer = try await store.successor(of: refreshToken) {
+                try await store.endRefresh(refreshToken)
+                return .success((answer, owner))
+            }
             let answer = try await exchangeRefresh(refreshToken, tracked)
-            // After success the lock stays until the successor is forgotten: who comes meanwhile is a repeat.
-            if case .failure = answer { try await store.endRefresh(refreshToken) }
+            try await store.endRefresh(refreshToken)
             return answer.map { ($0, owner) }
         } catch {
-            try await store.endRefresh(refreshToken)
+            // Runs out by itself if Redis is what failed.
+            try? await store.endRefresh(refreshToken)
             throw error
         }
     }
 
-    private func successor(of refreshToken: String) async throws -> TokenAnswer? {
+    private func successor(of refreshToken: String) async throws -> TokenAnswer {
         for _ in 0..<60 {
-            if let answer = try await store.successor(of: refreshToken) { return answer }
             // Another instance may be at it, so there is nothing here to await.
             try await Task.sleep(for: .milliseconds(50))
+            if let answer = try await store.successor(of: refreshToken) { return answer }
         }
         throw OAuthError(.providerAway, "refresh: another exchange of the same token has not ended", mayHaveRun: false)
     }

@@ -35,18 +35,10 @@ struct TokenStore: Sendable {
 
     // MARK: Tokens
 
-    /// Remembers what belongs to a session, in one pipeline.
+    /// Remembers what belongs to a session, and then its tokens in one pipeline.
     func keep(_ grant: ProviderGrant, user: UserID, session: String) async throws {
-        let grantKey = OAuthKeys.grant(of: session, user: user)
-        var commands = [
-            RedisCommand(
-                "SET",
-                RedisArgument(grantKey),
-                RedisArgument(bytes: try vault.seal(grant, at: grantKey)),
-                "PX",
-                RedisArgument(rememberedFor.milliseconds)
-            )
-        ]
+        try await keepGrant(grant, user: user, session: session)
+        var commands: [RedisCommand] = []
         let now = ServerTime.now.millisecondsSinceEpoch
         func track(_ token: String, _ kind: TrackedToken.Kind, _ lifeMs: Int64) throws {
             guard lifeMs > 0 else { return }
@@ -123,6 +115,19 @@ struct TokenStore: Sendable {
         return vault.open(ProviderGrant.self, sealed.readableBytesView, at: key)
     }
 
+    func keepGrant(_ grant: ProviderGrant, user: UserID, session: String) async throws {
+        let key = OAuthKeys.grant(of: session, user: user)
+        _ = try await redis.send(
+            RedisCommand(
+                "SET",
+                RedisArgument(key),
+                RedisArgument(bytes: try vault.seal(grant, at: key)),
+                "PX",
+                RedisArgument(rememberedFor.milliseconds)
+            )
+        )
+    }
+
     func forgetGrant(of session: String, user: UserID) async throws {
         _ = try await redis.send(RedisCommand("DEL", RedisArgument(OAuthKeys.grant(of: session, user: user))))
     }
@@ -152,6 +157,11 @@ struct TokenStore: Sendable {
             )
         )
         return !reply.isNull
+    }
+
+    func forgetLogout(_ tokenID: String, issuer: String) async throws {
+        let key = OAuthKeys.logoutToken(digest("logout", issuer, tokenID))
+        _ = try await redis.send(RedisCommand("DEL", RedisArgument(key)))
     }
 
     // MARK: Refreshing
