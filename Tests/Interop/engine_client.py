@@ -8,7 +8,7 @@ import base64
 import json
 import time
 
-from raw_http import Connection, ask
+from raw_http import TIMEOUT, Connection, ask
 from raw_websocket import Closed, RawWebSocket
 
 SEPARATOR = "\x1e"
@@ -66,7 +66,9 @@ class Polling:
         assert (answer.status, answer.body) == (200, b"ok"), answer
 
     def receive(self):
+        deadline = time.monotonic() + TIMEOUT
         while not self._received:
+            assert time.monotonic() < deadline, "nothing but pings came"
             answer = self.poll()
             if answer.status != 200:
                 raise Closed(None)
@@ -128,7 +130,8 @@ class WebSocketSession:
         self.websocket.send_all(*("4" + message if isinstance(message, str) else message for message in messages))
 
     def receive(self):
-        while True:
+        deadline = time.monotonic() + TIMEOUT
+        while time.monotonic() < deadline:
             packet = self.websocket.message()
             if isinstance(packet, bytes):
                 return packet
@@ -139,6 +142,7 @@ class WebSocketSession:
             elif packet != "6":
                 assert packet[0] == "4", packet
                 return packet[1:]
+        raise AssertionError("nothing but pings came")
 
     def wait_until_closed(self):
         drain(self)

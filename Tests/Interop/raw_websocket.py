@@ -1,9 +1,11 @@
 """WebSocket frames by hand (RFC 6455), so that every one of them may be wrong."""
 
+import contextlib
 import os
 import struct
+import time
 
-from raw_http import Connection
+from raw_http import TIMEOUT, Connection
 
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
 UPGRADE = {
@@ -43,6 +45,8 @@ def frame(opcode, payload=b"", fin=True, rsv=0, masked=True, length=None):
 
 
 class RawWebSocket:
+    answers_close = True
+
     def __init__(self, port, target, fields=()):
         self.connection = Connection(port)
         self.answer = self.connection.request("GET", target, UPGRADE | dict(fields)).response()
@@ -99,6 +103,9 @@ class RawWebSocket:
             assert rsv == 0, "a reserved bit without an extension"
             if opcode == CLOSE:
                 code = struct.unpack("!H", payload[:2])[0] if payload else 1005
+                if self.answers_close:
+                    with contextlib.suppress(OSError):
+                        self.raw(frame(CLOSE, payload))
                 raise Closed(code, payload[2:])
             if opcode == PING:
                 self.raw(frame(PONG, payload))
@@ -112,8 +119,10 @@ class RawWebSocket:
 
     def close_code(self):
         """Reads up to the close: its code."""
-        while True:
+        deadline = time.monotonic() + TIMEOUT
+        while time.monotonic() < deadline:
             try:
                 self.message()
             except Closed as closed:
                 return closed.code
+        raise AssertionError("the connection was not closed")

@@ -237,3 +237,30 @@ def test_polling_then_websocket_on_one_connection(server):
         assert connection.request("GET", "/engine.io/?EIO=4&transport=polling").response().status == 200
         answer = connection.request("GET", "/engine.io/?EIO=4&transport=websocket", UPGRADE).response()
         assert answer.status == 101
+
+
+# CORS of the default profile: origin `*`
+
+
+@pytest.mark.parametrize("fields", [{"Origin": "http://a.example"}, {"Origin": "null"}, {}], ids=str)
+def test_every_origin_may_read_every_answer(server, fields):
+    session = Polling(server, fields=fields)
+    for answer in (session.answer, session.post("4x", fields=fields), session.poll(fields)):
+        assert answer["access-control-allow-origin"] == "*"
+        assert answer["access-control-allow-credentials"] is None
+
+
+def test_a_preflight_is_granted_to_all(server):
+    answer = ask(server.port, "OPTIONS", "/engine.io/?EIO=4&transport=polling", {
+        "Origin": "http://a.example", "Access-Control-Request-Method": "POST",
+        "Access-Control-Request-Headers": "content-type, authorization",
+    })
+    assert (answer.status, answer.body) in ((204, b""), (200, b""))
+    assert answer["access-control-allow-origin"] == "*"
+    assert {"GET", "POST"} <= {name.strip() for name in answer["access-control-allow-methods"].split(",")}
+    assert "authorization" in answer["access-control-allow-headers"].lower()
+
+
+def test_no_cookie_is_set_by_default(server):
+    assert Polling(server).answer["set-cookie"] is None
+    assert WebSocketSession(server).answer["set-cookie"] is None
