@@ -71,6 +71,7 @@ let package = Package(
         .systemLibrary(name: "CHiredis", providers: [.apt(["libhiredis-dev"])]),
         .systemLibrary(name: "CLibPQ", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
         .systemLibrary(name: "COpenSSL", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
+        .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
 
         // MARK: Stores
         .target(name: "ConnectionPool", dependencies: [deque], swiftSettings: settings),
@@ -94,7 +95,7 @@ let package = Package(
         .target(
             name: "EngineIOServer",
             dependencies: [
-                "EngineIO", nioCore, nioPosix, nioHTTP1, nioWebSocket, hummingbird, hummingbirdCore, httpTypes,
+                "EngineIO", "CZlib", nioCore, nioPosix, nioHTTP1, nioWebSocket, hummingbird, hummingbirdCore, httpTypes,
                 nioHTTPTypes, nioHTTPTypesHTTP1, crypto, logging, metrics,
             ],
             swiftSettings: settings

@@ -90,6 +90,8 @@ struct Fixture: AsyncParsableCommand {
         settings.cors =
             self.profile == .options
             ? .origins(credentials: true, allows: { origin, _ in origin == "http://allowed.example" }) : .any
+        if self.profile == .options { settings.cookie = EngineCookie(name: "io") }
+        settings.perMessageDeflate = self.profile == .options ? PerMessageDeflate(threshold: 1024) : nil
         // An echo of the largest message has to fit, several times over.
         settings.maxPendingOutboundBytes = 8 * 1024 * 1024
         return settings
