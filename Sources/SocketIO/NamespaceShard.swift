@@ -39,11 +39,19 @@ final class NamespaceShard: @unchecked Sendable {
     private let everyone = LocalRoom(name: "")
     private var rooms: [String: LocalRoom] = [:]
     private var socketsByID: [String: Socket] = [:]
+    /// Looked at anew for each connection, read as it is for each event.
+    private var snapshot: HandlerSnapshot
+
+    /// What the sockets of this loop call.
+    var handlers: Handlers { self.snapshot.handlers }
 
     init(namespace: Namespace, eventLoop: any EventLoop) {
         self.namespace = namespace
+        self.snapshot = namespace.handlerBox.snapshot
         self.eventLoop = eventLoop
     }
+
+    func refreshHandlers() { self.snapshot = self.namespace.handlerBox.snapshot }
 
     // MARK: Membership
 

@@ -228,14 +228,14 @@ package final class Socket: @unchecked Sendable {
         self.connectedFlag.store(true, ordering: .releasing)
         self.shard.add(self)
         self.write(.connected(self.namespace.name, id: self.id))
-        for handler in self.namespace.handlers.connection { self.submit(.connection(handler)) }
+        for handler in self.shard.handlers.connection { self.submit(.connection(handler)) }
     }
 
     func received(_ packet: SocketPacket, attachments: [ByteBuffer]) {
         switch packet.type {
         case .event, .binaryEvent:
             let event = SocketEvent(packet, attachments: attachments, ack: Ack(socket: self, id: packet.id))
-            let handlers = self.namespace.handlers
+            let handlers = self.shard.handlers
             for handler in handlers.any { handler(self, event) }
             if let handler = self.ownHandlers?[event.name] ?? handlers.events[event.name] {
                 self.submit(.event(event, handler))
@@ -264,7 +264,7 @@ package final class Socket: @unchecked Sendable {
             pending.timeout?.cancel()
             pending.complete(.failure(.disconnected))
         }
-        for handler in self.namespace.handlers.disconnect + (self.ownDisconnectHandlers ?? []) {
+        for handler in self.shard.handlers.disconnect + (self.ownDisconnectHandlers ?? []) {
             self.submit(.disconnect(handler, reason))
         }
         self.letGo()

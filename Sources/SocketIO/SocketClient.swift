@@ -15,8 +15,8 @@ final class SocketClient: EngineReceiver, @unchecked Sendable {
     private var sockets: [Socket] = []
     /// Namespaces whose middleware has not decided.
     private var pending: [Socket] = []
-    /// An event whose attachments are still to come; at most ten, each bounded by `maxPayload`.
-    private var unfinished: (packet: SocketPacket, attachments: [ByteBuffer])?
+    /// An event whose attachments are still to come.
+    private var unfinished: UnfinishedPacket?
     private var hasConnected = false
     private var isClosed = false
     private var secondStart = NIODeadline.uptimeNanoseconds(0)
@@ -40,21 +40,27 @@ final class SocketClient: EngineReceiver, @unchecked Sendable {
             return self.fail()
         }
         if packet.attachmentCount > 0 {
-            self.unfinished = (packet, [])
+            self.unfinished = UnfinishedPacket(packet)
+            self.server.loops[self.loopIndex].awaitsAttachment(self)
         } else {
             self.receive(packet, attachments: [])
         }
     }
 
     func receive(binary: ByteBuffer) {
-        guard var unfinished = self.unfinished else { return self.fail() }
-        self.unfinished = nil
+        guard let unfinished = self.unfinished else { return self.fail() }
         unfinished.attachments.append(binary)
         if unfinished.attachments.count == unfinished.packet.attachmentCount {
+            self.unfinished = nil
+            self.server.loops[self.loopIndex].hasAttachments(self)
             self.receive(unfinished.packet, attachments: unfinished.attachments)
         } else {
-            self.unfinished = unfinished
+            self.server.loops[self.loopIndex].awaitsAttachment(self)
         }
+    }
+
+    func attachmentTimedOut() {
+        if self.unfinished != nil { self.fail() }
     }
 
     private func receive(_ packet: SocketPacket, attachments: [ByteBuffer]) {
@@ -118,19 +124,37 @@ final class SocketClient: EngineReceiver, @unchecked Sendable {
             auth: packet.data.map { RawJSON(trusted: ByteBuffer(bytes: packet.slice($0).readableBytesView)) }
                 ?? .emptyObject
         )
-        let middleware = namespace.handlers.middleware
-        guard !middleware.isEmpty else { return self.accept(socket) }
+        socket.shard.refreshHandlers()
+        self.decide(socket, socket.shard.handlers.middleware)
+    }
+
+    /// Runs the middleware: on the loop as far as it can be, in a task from the first step that has to wait.
+    private func decide(_ socket: Socket, _ middleware: [Middleware]) {
+        var rest = middleware[...]
+        while case .inline(let step)? = rest.first {
+            rest.removeFirst()
+            do {
+                try step(socket)
+            } catch {
+                return self.decided(socket, ConnectError(describing: error))
+            }
+        }
+        guard !rest.isEmpty else { return self.accept(socket) }
         self.pending.append(socket)
+        let steps = rest
         // Nobody awaits this task: it ends with the middleware, whose time the connect timeout bounds for the
         // client, and its result comes back to the loop. It does not keep the client: it may never end.
         Task { [weak self] in
             var refusal: ConnectError?
             do {
-                for step in middleware { try await step(socket) }
-            } catch let error as ConnectError {
-                refusal = error
+                for step in steps {
+                    switch step {
+                    case .queued(let body): try await body(socket)
+                    case .inline(let body): try await socket.eventLoop.submit { try body(socket) }.get()
+                    }
+                }
             } catch {
-                refusal = ConnectError(message: "Internal error")
+                refusal = ConnectError(describing: error)
             }
             let outcome = refusal
             socket.eventLoop.execute { [weak self] in self?.decided(socket, outcome) }
@@ -187,6 +211,7 @@ final class SocketClient: EngineReceiver, @unchecked Sendable {
 
     func closed(_ reason: EngineCloseReason) {
         self.isClosed = true
+        if self.unfinished != nil { self.server.loops[self.loopIndex].hasAttachments(self) }
         self.unfinished = nil
         // Their middleware may never return.
         for socket in self.pending { socket.letGo() }
@@ -196,4 +221,14 @@ final class SocketClient: EngineReceiver, @unchecked Sendable {
         self.sockets = []
         for socket in sockets { socket.disconnected(DisconnectReason(rawValue: reason.rawValue)) }
     }
+}
+
+/// A binary event on its way: its text has come, its attachments have not.
+///
+/// - Bounds: at most ten attachments, each at most the engine's `maxPayload`; each has `attachmentTimeout` to come.
+private final class UnfinishedPacket {
+    let packet: SocketPacket
+    var attachments: [ByteBuffer] = []
+
+    init(_ packet: SocketPacket) { self.packet = packet }
 }

@@ -19,6 +19,7 @@ package final class SocketIOServer: EngineApplication, Sendable {
     private let indexOfLoop: [ObjectIdentifier: Int]
     private let namespaces = Mutex<[String: Namespace]>([:])
     private let patterns = Mutex<[Pattern]>([])
+    private let patternNamespaces = PatternNamespaces()
     private let adapterBox = Mutex<(any SocketAdapter)?>(nil)
     private let missedBox = Mutex<[@Sendable () -> Void]>([])
 
@@ -38,7 +39,7 @@ package final class SocketIOServer: EngineApplication, Sendable {
         self.node = SessionID.random()
         self.logger = logger
         self.loops = eventLoopGroup.makeIterator().map {
-            SocketLoop(eventLoop: $0, timeout: configuration.connectTimeout)
+            SocketLoop(eventLoop: $0, configuration: configuration)
         }
         self.indexOfLoop = Dictionary(
             uniqueKeysWithValues: self.loops.enumerated().map { (ObjectIdentifier($1.eventLoop), $0) }
@@ -47,48 +48,65 @@ package final class SocketIOServer: EngineApplication, Sendable {
 
     // MARK: Namespaces
 
-    /// The namespace of that name, made at first use.
+    /// The namespace of that name, made at first use; with the handlers of the first pattern that has the name, if one
+    /// does.
     package func of(_ name: String) -> Namespace {
         let name = name.hasPrefix("/") ? name : "/" + name
-        if let namespace = self.namespaces.withLock({ $0[name] }) { return namespace }
-        return self.add(Namespace(name: name, server: self))
+        if let namespace = self.namespace(named: name) { return namespace }
+        return self.make(name)
     }
 
-    /// All namespaces whose names match: give the result handlers as if it were one namespace.
+    /// All namespaces whose names match: give the result middleware and handlers as if it were one namespace. It has no
+    /// sockets of its own; each namespace has its own rooms and is there while somebody needs it.
+    ///
+    /// Names with a namespace of their own do not get here; of several patterns the first one registered counts.
     package func of(matching matches: @escaping @Sendable (String) -> Bool) -> Namespace {
         let model = Namespace(name: "", server: self)
         self.patterns.withLock { $0.append(Pattern(matches: matches, model: model)) }
         return model
     }
 
-    private func add(_ namespace: Namespace) -> Namespace {
-        let (kept, isNew) = self.namespaces.withLock { namespaces in
-            if let existing = namespaces[namespace.name] { return (existing, false) }
-            namespaces[namespace.name] = namespace
+    /// All namespaces whose whole names match a regular expression: `io.of(/\/dynamic-\d+/)`.
+    package func of<Output>(_ pattern: sending Regex<Output>) -> Namespace {
+        let box = RegexBox(pattern)
+        return self.of(matching: { box.matches($0) })
+    }
+
+    /// The namespace of that name if there is one, or may be one.
+    func namespace(named name: String) -> Namespace? {
+        if let namespace = self.existingNamespace(name) { return namespace }
+        // The main namespace is there whether somebody gave it handlers or not.
+        if name == "/" { return self.make(name) }
+        guard let model = self.patterns.withLock({ $0 }).first(where: { $0.matches(name) })?.model else { return nil }
+        return self.patternNamespaces.namespace(name) { lease in
+            Namespace(name: name, server: self, handlers: model.handlerBox, lease: lease)
+        }
+    }
+
+    private func existingNamespace(_ name: String) -> Namespace? {
+        self.namespaces.withLock { $0[name] } ?? self.patternNamespaces.existing(name)
+    }
+
+    private func make(_ name: String) -> Namespace {
+        let (namespace, isNew) = self.namespaces.withLock { namespaces in
+            if let existing = namespaces[name] { return (existing, false) }
+            let namespace = Namespace(name: name, server: self)
+            namespaces[name] = namespace
             return (namespace, true)
         }
-        if isNew { self.adapter?.opened(namespace: namespace.name) }
-        return kept
+        if isNew { self.adapter?.opened(namespace: name) }
+        return namespace
     }
 
-    func namespace(named name: String) -> Namespace? {
-        if let namespace = self.namespaces.withLock({ $0[name] }) { return namespace }
-        // The main namespace is there whether somebody gave it handlers or not.
-        if name == "/" { return self.of(name) }
-        guard let pattern = self.patterns.withLock({ $0.first { $0.matches(name) } }) else { return nil }
-        return self.add(Namespace(name: name, server: self, handlers: pattern.model.handlers))
+    private var allNamespaces: [Namespace] {
+        self.namespaces.withLock { Array($0.values) } + self.patternNamespaces.all
     }
 
-    // MARK: The main namespace
-
-    package func emit(_ event: String, _ arguments: any Encodable & Sendable...) {
-        self.of("/").all.emit(event, arguments: encodeArguments(arguments))
+    func handlersChanged(_ box: HandlerBox) {
+        for namespace in self.allNamespaces where namespace.handlerBox === box {
+            namespace.onShards { $0.refreshHandlers() }
+        }
     }
-
-    package func to(_ rooms: String...) -> BroadcastOperator { self.of("/").all.to(rooms) }
-    package func `in`(_ rooms: String...) -> BroadcastOperator { self.of("/").all.to(rooms) }
-    package func except(_ rooms: String...) -> BroadcastOperator { self.of("/").all.except(rooms) }
-    package var local: BroadcastOperator { self.of("/").local }
 
     // MARK: Other nodes
 
@@ -99,13 +117,12 @@ package final class SocketIOServer: EngineApplication, Sendable {
         self.adapterBox.withLock { $0 = adapter }
         adapter.attached(to: self)
         for name in self.namespaces.withLock({ Array($0.keys) }) { adapter.opened(namespace: name) }
+        self.patternNamespaces.attach(adapter)
     }
 
     /// A message of another node, from the adapter. Our own come back as well and are left out.
     package func deliver(_ message: ClusterMessage) {
-        guard message.node != self.node, let namespace = self.namespaces.withLock({ $0[message.namespace] }) else {
-            return
-        }
+        guard message.node != self.node, let namespace = self.existingNamespace(message.namespace) else { return }
         namespace.apply(message.operation, rooms: message.rooms, except: message.except)
     }
 
@@ -132,8 +149,19 @@ package final class SocketIOServer: EngineApplication, Sendable {
 
     /// Takes every local socket out of its namespace and closes its connection.
     package func closeAll() async {
-        for namespace in self.namespaces.withLock({ Array($0.values) }) {
+        for namespace in self.allNamespaces {
             for socket in await namespace.all.fetchSockets() { socket.disconnect(close: true) }
         }
+    }
+}
+
+/// A regular expression that several threads ask, one at a time.
+private final class RegexBox<Output>: Sendable {
+    private let pattern: Mutex<Regex<Output>>
+
+    init(_ pattern: sending Regex<Output>) { self.pattern = Mutex(pattern) }
+
+    func matches(_ name: String) -> Bool {
+        self.pattern.withLock { (try? $0.wholeMatch(in: name)) != nil }
     }
 }

@@ -81,6 +81,10 @@ package final class RedisAdapter: SocketAdapter, Service, Sendable {
         self.channels.want(self.channel(namespace), self.receive)
     }
 
+    package func closed(namespace: String) {
+        self.channels.unwant(self.channel(namespace))
+    }
+
     package func opened(_ room: String, namespace: String) {
         self.channels.want(self.channel(namespace, room), self.receive)
     }

@@ -24,6 +24,7 @@ import Testing
 
         func attached(to server: SocketIOServer) {}
         func opened(namespace: String) {}
+        func closed(namespace: String) {}
         func opened(_ room: String, namespace: String) { self.change(to: true) }
         func closed(_ room: String, namespace: String) { self.change(to: false) }
         func ready(_ room: String, namespace: String) async {}

@@ -26,6 +26,7 @@ package final class InMemoryBus: Sendable {
 
         func attached(to server: SocketIOServer) { self.bus.add(server) }
         func opened(namespace: String) {}
+        func closed(namespace: String) {}
         func opened(_ room: String, namespace: String) {}
         func closed(_ room: String, namespace: String) {}
         func ready(_ room: String, namespace: String) async {}

@@ -8,6 +8,8 @@ package protocol SocketAdapter: AnyObject, Sendable {
     func attached(to server: SocketIOServer)
     /// A namespace exists here from now on.
     func opened(namespace: String)
+    /// The namespace, one of a pattern, is no longer needed.
+    func closed(namespace: String)
     /// The first local socket joined a room.
     func opened(_ room: String, namespace: String)
     /// The last local socket left a room.

@@ -56,9 +56,9 @@ package struct EncodedPacket: Sendable, Equatable {
         var attachments: [ByteBuffer] = []
         var values: [ByteBuffer] = []
         values.reserveCapacity(arguments.count)
-        for argument in arguments {
-            values.append(argument.attachments.isEmpty ? argument.bytes : renumbered(argument, &attachments))
-        }
+        // Beside binary arguments, one without must not pass for another's: its placeholders mean nothing.
+        let isBinary = arguments.contains { !$0.attachments.isEmpty }
+        for argument in arguments { values.append(isBinary ? renumbered(argument, &attachments) : argument.bytes) }
         let size = values.reduce(64 + (name?.utf8.count ?? 0)) { $0 + $1.readableBytes + 1 }
         let type = attachments.isEmpty ? plain : binary
         var builder = Self.begin(type, namespace, attachments: attachments.count, id: id, capacity: size)
@@ -124,15 +124,20 @@ private func renumbered(_ value: RawJSON, _ attachments: inout [ByteBuffer]) -> 
     var out = ByteBufferAllocator().buffer(capacity: value.bytes.readableBytes + 16)
     var position = 0
     for placeholder in placeholders.sorted(by: { $0.range.lowerBound < $1.range.lowerBound }) {
-        guard let number = placeholder.number, value.attachments.indices.contains(number) else { continue }
+        // What lies within a placeholder goes with it.
+        guard placeholder.range.lowerBound >= position else { continue }
         if let before = value.bytes.getSlice(
             at: value.bytes.readerIndex + position,
             length: placeholder.range.lowerBound - position
         ) {
             out.writeImmutableBuffer(before)
         }
-        out.writeString(#"{"_placeholder":true,"num":\#(attachments.count)}"#)
-        attachments.append(value.attachments[number])
+        if let number = placeholder.number, value.attachments.indices.contains(number) {
+            out.writeString(#"{"_placeholder":true,"num":\#(attachments.count)}"#)
+            attachments.append(value.attachments[number])
+        } else {
+            out.writeStaticString("null")
+        }
         position = placeholder.range.upperBound
     }
     if let rest = value.bytes.getSlice(
