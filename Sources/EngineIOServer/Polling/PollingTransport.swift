@@ -20,6 +20,8 @@ final class PollingTransport: EngineTransport, EndOfTickFlushing, @unchecked Sen
     private(set) var closeReason: EngineCloseReason?
     /// The handshake is answered at once, with nothing behind it.
     private var isOpening = true
+    /// The loop calls ``flush()`` at its tick's end.
+    private var isDirty = false
 
     init(session: EngineSession) {
         self.session = session
@@ -44,8 +46,11 @@ final class PollingTransport: EngineTransport, EndOfTickFlushing, @unchecked Sen
         case .flush where self.isOpening:
             self.isOpening = false
             self.flush()
-        case .flush:
+        case .flush where !self.isDirty:
+            self.isDirty = true
             self.session.loop.markDirty(self)
+        case .flush:
+            break
         case .tooSlow:
             EngineMetrics.shared.slowConsumers.increment()
             self.session.close(.slowConsumer)
@@ -54,6 +59,7 @@ final class PollingTransport: EngineTransport, EndOfTickFlushing, @unchecked Sen
 
     /// The loop's tick is over, or the handshake is complete.
     func flush() {
+        self.isDirty = false
         if let payload = self.state.flush() { self.answer(payload) }
     }
 
