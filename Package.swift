@@ -107,7 +107,7 @@ let package = Package(
         ),
         .target(
             name: "SocketIORedis",
-            dependencies: ["SocketIO", "Redis", nioCore, nioFoundation, logging, lifecycle, metrics],
+            dependencies: ["SocketIO", "Redis", nioCore, nioFoundation, deque, logging, lifecycle, metrics],
             swiftSettings: settings
         ),
 

@@ -94,11 +94,21 @@ package final class Namespace: Sendable {
         self.change { $0.invalidEvent = body }
     }
 
+    func setServerSide(_ event: String, _ body: @escaping @Sendable (ServerSideEvent) -> Void) {
+        self.change { $0.serverSide[event] = body }
+    }
+
     // MARK: Broadcasting
 
     package func emit(_ event: String, _ arguments: any Encodable & Sendable...) {
         BroadcastOperator(self).emit(event, arguments: encodeArguments(arguments))
     }
+
+    package func timeout(_ time: TimeAmount) -> BroadcastOperator { BroadcastOperator(self).timeout(time) }
+    package func socketsJoin(_ rooms: String...) { BroadcastOperator(self).apply(.join(rooms)) }
+    package func socketsLeave(_ rooms: String...) { BroadcastOperator(self).apply(.leave(rooms)) }
+    package func disconnectSockets(close: Bool = false) { BroadcastOperator(self).disconnectSockets(close: close) }
+    package func fetchSockets() async -> ClusterList<RemoteSocket> { await BroadcastOperator(self).fetchSockets() }
 
     package func emit(_ event: String, raw: ByteBuffer) { BroadcastOperator(self).emit(event, raw: raw) }
 
@@ -106,6 +116,7 @@ package final class Namespace: Sendable {
     package func `in`(_ rooms: String...) -> BroadcastOperator { BroadcastOperator(self).to(rooms) }
     package func except(_ rooms: String...) -> BroadcastOperator { BroadcastOperator(self).except(rooms) }
     package var local: BroadcastOperator { BroadcastOperator(self).local }
+    package var volatile: BroadcastOperator { BroadcastOperator(self).volatile }
     package var all: BroadcastOperator { BroadcastOperator(self) }
 
     // MARK: This node's members

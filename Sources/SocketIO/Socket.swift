@@ -22,8 +22,7 @@ package final class Socket: @unchecked Sendable {
     /// The rooms this socket is in, and its place in each; the first is the namespace itself.
     var memberships: ContiguousArray<LocalRoom.Membership> = []
     private let queue = HandlerQueue()
-    private var ownHandlers: [String: EventHandler]?
-    private var ownDisconnectHandlers: [DisconnectHandler]?
+    private var own: OwnHandlers?
     private var pendingAcks: [Int: PendingAck]?
     private var nextAckID = 0
     private var isJoined = false
@@ -32,6 +31,13 @@ package final class Socket: @unchecked Sendable {
 
     private let dataBox = Mutex<(any Sendable)?>(nil)
     private let connectedFlag = Atomic<Bool>(false)
+
+    /// Handlers of one socket alone; few sockets have any.
+    private final class OwnHandlers {
+        var events: [String: EventHandler] = [:]
+        var disconnect: [DisconnectHandler] = []
+        var any: [@Sendable (SocketEvent) -> Void] = []
+    }
 
     private struct PendingAck {
         var complete: @Sendable (Result<SocketEvent, AckError>) -> Void
@@ -75,6 +81,9 @@ package final class Socket: @unchecked Sendable {
 
     package func emit(prepared: PreparedEvent) { self.send(prepared.packet) }
 
+    /// Emits what the client may miss: it is dropped if the client has not taken what was sent before.
+    package var volatile: VolatileSocket { VolatileSocket(socket: self) }
+
     /// Emits an event and waits for the client's answer.
     package func emitWithAck(
         _ event: String,
@@ -87,6 +96,22 @@ package final class Socket: @unchecked Sendable {
                 continuation.resume(with: result.mapError { $0 as any Error })
             }
         }
+    }
+
+    /// The same with the answer's first argument decoded.
+    package func emitWithAck<T: Decodable & Sendable>(
+        _ event: String,
+        _ arguments: any Encodable & Sendable...,
+        as type: T.Type,
+        timeout: TimeAmount
+    ) async throws -> T {
+        let arguments = encodeArguments(arguments)
+        let answer = try await withCheckedThrowingContinuation { continuation in
+            self.emit(event, arguments: arguments, timeout: timeout) { result in
+                continuation.resume(with: result.mapError { $0 as any Error })
+            }
+        }
+        return try answer.decode(type)
     }
 
     /// Emits an event; `completion` runs on the loop with the answer, or without one at the timeout or disconnect.
@@ -114,11 +139,24 @@ package final class Socket: @unchecked Sendable {
         }
     }
 
+    /// On the loop: an acknowledgement under an id that a broadcast has chosen.
+    func expectAck(_ id: Int, _ completion: @escaping @Sendable (Result<SocketEvent, AckError>) -> Void) {
+        guard self.isJoined, (self.pendingAcks?.count ?? 0) < self.namespace.server.configuration.maxPendingAcks else {
+            return completion(.failure(.tooMany))
+        }
+        self.pendingAcks = self.pendingAcks ?? [:]
+        self.pendingAcks?[id] = PendingAck(complete: completion, timeout: nil)
+    }
+
+    func giveUpAck(_ id: Int) {
+        self.pendingAcks?.removeValue(forKey: id)?.complete(.failure(.timeout))
+    }
+
     /// To others: all of the namespace, or of the rooms named, without this socket.
     package var broadcast: BroadcastOperator { BroadcastOperator(self.namespace).except(self.id) }
-    package func to(_ rooms: String...) -> BroadcastOperator {
-        BroadcastOperator(self.namespace).to(rooms).except(self.id)
-    }
+    package func to(_ rooms: String...) -> BroadcastOperator { self.broadcast.to(rooms) }
+    package func `in`(_ rooms: String...) -> BroadcastOperator { self.broadcast.to(rooms) }
+    package func except(_ rooms: String...) -> BroadcastOperator { self.broadcast.except(rooms) }
 
     func send(_ packet: EncodedPacket) {
         self.onLoop { self.write(packet) }
@@ -191,13 +229,30 @@ package final class Socket: @unchecked Sendable {
     }
 
     package func onDisconnect(_ body: @escaping @Sendable (DisconnectReason) async -> Void) {
-        self.onLoop { self.ownDisconnectHandlers = (self.ownDisconnectHandlers ?? []) + [.queued { await body($1) }] }
+        self.changeOwn { $0.disconnect.append(.queued { await body($1) }) }
     }
 
-    private func set(_ event: String, _ handler: EventHandler) {
+    package func onDisconnect(inline body: @escaping @Sendable (DisconnectReason) -> Void) {
+        self.changeOwn { $0.disconnect.append(.inline { body($1) }) }
+    }
+
+    /// Sees every event of this socket before its handler, on the loop.
+    package func onAny(inline body: @escaping @Sendable (SocketEvent) -> Void) {
+        self.changeOwn { $0.any.append(body) }
+    }
+
+    /// Takes back this socket's own handler of an event.
+    package func off(_ event: String) { self.changeOwn { $0.events[event] = nil } }
+
+    func set(_ event: String, _ handler: EventHandler) { self.changeOwn { $0.events[event] = handler } }
+
+    private func changeOwn(_ body: @escaping @Sendable (OwnHandlers) -> Void) {
         self.onLoop {
-            self.ownHandlers = self.ownHandlers ?? [:]
-            self.ownHandlers?[event] = handler
+            // One that has left would keep itself alive through its handlers.
+            guard self.client != nil else { return }
+            let own = self.own ?? OwnHandlers()
+            self.own = own
+            body(own)
         }
     }
 
@@ -237,7 +292,8 @@ package final class Socket: @unchecked Sendable {
             let event = SocketEvent(packet, attachments: attachments, ack: Ack(socket: self, id: packet.id))
             let handlers = self.shard.handlers
             for handler in handlers.any { handler(self, event) }
-            if let handler = self.ownHandlers?[event.name] ?? handlers.events[event.name] {
+            for handler in self.own?.any ?? [] { handler(event) }
+            if let handler = self.own?.events[event.name] ?? handlers.events[event.name] {
                 self.submit(.event(event, handler))
             } else {
                 handlers.unknownEvent?(self, event)
@@ -264,7 +320,7 @@ package final class Socket: @unchecked Sendable {
             pending.timeout?.cancel()
             pending.complete(.failure(.disconnected))
         }
-        for handler in self.shard.handlers.disconnect + (self.ownDisconnectHandlers ?? []) {
+        for handler in self.shard.handlers.disconnect + (self.own?.disconnect ?? []) {
             self.submit(.disconnect(handler, reason))
         }
         self.letGo()
@@ -273,8 +329,7 @@ package final class Socket: @unchecked Sendable {
     /// Breaks the circles of references: with the connection, and with handlers that know this socket.
     func letGo() {
         self.client = nil
-        self.ownHandlers = nil
-        self.ownDisconnectHandlers = nil
+        self.own = nil
     }
 
     private func submit(_ job: HandlerJob) {

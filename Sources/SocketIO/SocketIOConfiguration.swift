@@ -13,6 +13,10 @@ package struct SocketIOConfiguration: Sendable {
     package var maxPendingEvents = 64
     /// Acknowledgements one socket may owe us; over it, `emitWithAck` fails.
     package var maxPendingAcks = 1024
+    /// Time for other nodes to answer a question.
+    package var clusterTimeout: TimeAmount = .seconds(1)
+    /// Time for sockets to acknowledge what a broadcast asks, unless it says another.
+    package var ackTimeout: TimeAmount = .seconds(10)
     /// Namespaces one connection may be in.
     package var maxNamespacesPerConnection = 16
 

@@ -1,3 +1,5 @@
+package import NIOCore
+
 /// What concerns the main namespace, said to the server itself.
 extension SocketIOServer {
     package var main: Namespace { self.of("/") }
@@ -26,4 +28,10 @@ extension SocketIOServer {
     package func except(_ rooms: String...) -> BroadcastOperator { self.main.all.except(rooms) }
     package var local: BroadcastOperator { self.main.local }
     package var volatile: BroadcastOperator { self.main.all.volatile }
+    package func timeout(_ time: TimeAmount) -> BroadcastOperator { self.main.timeout(time) }
+
+    package func socketsJoin(_ rooms: String...) { self.main.all.apply(.join(rooms)) }
+    package func socketsLeave(_ rooms: String...) { self.main.all.apply(.leave(rooms)) }
+    package func disconnectSockets(close: Bool = false) { self.main.disconnectSockets(close: close) }
+    package func fetchSockets() async -> ClusterList<RemoteSocket> { await self.main.fetchSockets() }
 }

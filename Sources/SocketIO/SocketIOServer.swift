@@ -21,6 +21,7 @@ package final class SocketIOServer: EngineApplication, Sendable {
     private let patterns = Mutex<[Pattern]>([])
     private let patternNamespaces = PatternNamespaces()
     private let adapterBox = Mutex<(any SocketAdapter)?>(nil)
+    let requests = ClusterRequests()
     private let missedBox = Mutex<[@Sendable () -> Void]>([])
 
     private struct Pattern: Sendable {
@@ -83,7 +84,7 @@ package final class SocketIOServer: EngineApplication, Sendable {
         }
     }
 
-    private func existingNamespace(_ name: String) -> Namespace? {
+    func existingNamespace(_ name: String) -> Namespace? {
         self.namespaces.withLock { $0[name] } ?? self.patternNamespaces.existing(name)
     }
 
@@ -120,17 +121,11 @@ package final class SocketIOServer: EngineApplication, Sendable {
         self.patternNamespaces.attach(adapter)
     }
 
-    /// A message of another node, from the adapter. Our own come back as well and are left out.
-    package func deliver(_ message: ClusterMessage) {
-        guard message.node != self.node, let namespace = self.existingNamespace(message.namespace) else { return }
-        namespace.apply(message.operation, rooms: message.rooms, except: message.except)
-    }
-
     package func onMissedMessages(_ body: @escaping @Sendable () -> Void) {
         self.missedBox.withLock { $0.append(body) }
     }
 
-    /// The adapter lost its store for a while.
+    /// The adapter lost its store for a while, or another node did.
     package func messagesMayBeMissed() {
         for body in self.missedBox.withLock({ $0 }) { body() }
     }
@@ -150,7 +145,7 @@ package final class SocketIOServer: EngineApplication, Sendable {
     /// Takes every local socket out of its namespace and closes its connection.
     package func closeAll() async {
         for namespace in self.allNamespaces {
-            for socket in await namespace.all.fetchSockets() { socket.disconnect(close: true) }
+            for socket in await namespace.all.localSockets() { socket.disconnect(close: true) }
         }
     }
 }

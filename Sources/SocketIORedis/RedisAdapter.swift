@@ -1,3 +1,4 @@
+import DequeModule
 package import Logging
 import NIOCore
 package import Redis
@@ -13,14 +14,25 @@ import Synchronization
 ///
 /// Messages leave in the order in which they were published: one batch is under way at a time, as one pipeline.
 ///
-/// - Bounds: `maxQueuedMessages` messages wait for Redis; the oldest are dropped beyond, and the server is told.
+/// What could not be published is lost for the other nodes: they are told as soon as Redis is back.
+///
+/// A question to all nodes is one PUBLISH, whose reply says how many got it; answers come on the asker's own channel.
+///
+/// - Bounds: `maxQueuedMessages` messages wait for Redis; the oldest are dropped beyond, and the other nodes are told.
 package final class RedisAdapter: SocketAdapter, Service, Sendable {
     private static let maxQueuedMessages = 16_384
     private static let maxBatch = 512
 
+    private struct Publication {
+        let command: RedisCommand
+        /// Told how many nodes got it, or that it was lost.
+        var received: (@Sendable (Int?) -> Void)?
+    }
+
     private struct Queue {
-        var messages: [RedisCommand] = []
-        var hasLost = false
+        var messages: Deque<Publication> = []
+        /// Something was lost that the other nodes will be told of.
+        var owesNotice = false
     }
 
     private let client: RedisClient
@@ -52,30 +64,61 @@ package final class RedisAdapter: SocketAdapter, Service, Sendable {
 
     private func sendQueued() async {
         while true {
-            let (batch, hasLost) = self.queue.withLock { queue in
+            let (batch, owesNotice) = self.queue.withLock { queue in
                 let batch = Array(queue.messages.prefix(Self.maxBatch))
                 queue.messages.removeFirst(batch.count)
-                let hasLost = queue.hasLost
-                queue.hasLost = false
-                return (batch, hasLost)
+                return (batch, queue.owesNotice)
             }
-            if hasLost { self.missed() }
-            if batch.isEmpty { return }
+            if batch.isEmpty && !owesNotice { return }
+            // Others hear that they missed something before they hear what comes after it.
+            var commands = owesNotice ? [self.notice] : []
+            commands += batch.map(\.command)
             do {
-                _ = try await self.client.send(batch)
+                let replies = try await self.client.send(commands)
+                if owesNotice { self.queue.withLock { $0.owesNotice = false } }
+                for (publication, reply) in zip(batch, replies.suffix(batch.count)) {
+                    publication.received?(reply.int)
+                }
             } catch {
-                AdapterMetrics.shared.failed(batch.count)
+                self.queue.withLock { $0.owesNotice = true }
+                self.lost(batch)
                 self.logger.debug("broadcasts not published", metadata: ["redis.error": "\(error)"])
-                if Task.isCancelled { return }
+                // The client has waited for a connection; when Redis refuses us at once, this is the pause.
+                do { try await Task.sleep(for: .milliseconds(50)) } catch { return }
             }
         }
+    }
+
+    private func lost(_ publications: some Sequence<Publication>) {
+        var count = 0
+        for publication in publications {
+            publication.received?(nil)
+            count += 1
+        }
+        AdapterMetrics.shared.failed(count)
+    }
+
+    /// Tells the other nodes that they may have missed messages of this one.
+    private var notice: RedisCommand {
+        let node = self.server.withLock { $0 }?.node ?? ""
+        let message = ClusterMessage(node: node, namespace: "", rooms: [], except: [], operation: .missed)
+        return RedisCommand("PUBLISH", RedisArgument(self.everybody), RedisArgument(message.encode()))
     }
 
     private func missed() { self.server.withLock { $0 }?.messagesMayBeMissed() }
 
     // MARK: SocketAdapter
 
-    package func attached(to server: SocketIOServer) { self.server.withLock { $0 = server } }
+    package func attached(to server: SocketIOServer) {
+        self.server.withLock { $0 = server }
+        self.channels.want(self.everybody, self.receive)
+        self.channels.want(self.channel(node: server.node), self.receive)
+    }
+
+    package func readyForAnswers() async {
+        guard let node = self.server.withLock({ $0 })?.node else { return }
+        await self.channels.ready(self.channel(node: node))
+    }
 
     package func opened(namespace: String) {
         self.channels.want(self.channel(namespace), self.receive)
@@ -101,20 +144,41 @@ package final class RedisAdapter: SocketAdapter, Service, Sendable {
         // A socket's own room has no channel: what is sent to one goes to all nodes. So does what is for several rooms.
         let isForOneRoom = message.rooms.count == 1 && message.isBroadcast && !message.mayBeForOneSocket
         let channel = isForOneRoom ? self.channel(message.namespace, message.rooms[0]) : self.channel(message.namespace)
+        self.publish(message, on: channel)
+    }
+
+    package func ask(_ message: ClusterMessage, received: @escaping @Sendable (Int?) -> Void) {
+        self.publish(message, on: self.channel(message.namespace), received: received)
+    }
+
+    package func answer(_ message: ClusterMessage, to node: String) {
+        self.publish(message, on: self.channel(node: node))
+    }
+
+    private func publish(
+        _ message: ClusterMessage,
+        on channel: String,
+        received: (@Sendable (Int?) -> Void)? = nil
+    ) {
         let command = RedisCommand("PUBLISH", RedisArgument(channel), RedisArgument(message.encode()))
-        self.queue.withLock { queue in
-            if queue.messages.count >= Self.maxQueuedMessages {
-                queue.messages.removeFirst(Self.maxBatch)
-                queue.hasLost = true
-            }
-            queue.messages.append(command)
+        let dropped = self.queue.withLock { queue -> [Publication] in
+            queue.messages.append(Publication(command: command, received: received))
+            guard queue.messages.count > Self.maxQueuedMessages else { return [] }
+            let oldest = Array(queue.messages.prefix(Self.maxBatch))
+            queue.messages.removeFirst(oldest.count)
+            queue.owesNotice = true
+            return oldest
         }
+        if !dropped.isEmpty { self.lost(dropped) }
         AdapterMetrics.shared.published()
         self.wake.yield()
     }
 
     // MARK: Channels
 
+    // A namespace begins with a slash: its channels are none of these.
+    private var everybody: String { "\(self.prefix):all" }
+    private func channel(node: String) -> String { "\(self.prefix):node:\(node)" }
     private func channel(_ namespace: String) -> String { "\(self.prefix):\(namespace)#" }
     private func channel(_ namespace: String, _ room: String) -> String { "\(self.prefix):\(namespace)#\(room)" }
 

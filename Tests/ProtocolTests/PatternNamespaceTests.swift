@@ -26,7 +26,10 @@ import Testing
         func opened(_ room: String, namespace: String) { self.set("\(namespace)#\(room)", true) }
         func closed(_ room: String, namespace: String) { self.set("\(namespace)#\(room)", false) }
         func ready(_ room: String, namespace: String) async {}
+        func readyForAnswers() async {}
         func publish(_ message: ClusterMessage) {}
+        func ask(_ message: ClusterMessage, received: @escaping @Sendable (Int?) -> Void) { received(1) }
+        func answer(_ message: ClusterMessage, to node: String) {}
     }
 
     @Test("A pattern's middleware runs and its handlers answer in each of its namespaces, whose rooms are their own")

@@ -29,6 +29,7 @@ struct Handlers: Sendable {
     var disconnect: [DisconnectHandler] = []
     var events: [String: EventHandler] = [:]
     var any: [@Sendable (Socket, SocketEvent) -> Void] = []
+    var serverSide: [String: @Sendable (ServerSideEvent) -> Void] = [:]
     var unknownEvent: (@Sendable (Socket, SocketEvent) -> Void)?
     var invalidEvent: (@Sendable (Socket, SocketEvent, any Error) -> Void)?
 }
