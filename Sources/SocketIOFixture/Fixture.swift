@@ -102,6 +102,9 @@ struct Fixture: AsyncParsableCommand {
         settings.connectTimeout = self.profile == .bench ? .seconds(45) : .milliseconds(1000)
         settings.maxEventsPerSecond = nil
         settings.maxPendingEvents = 100_000
+        settings.maxPendingAcks = 100_000
+        settings.maxNamespacesPerConnection = 1_000
+        settings.maxJSONDepth = 512
         return settings
     }
 }
