@@ -302,7 +302,7 @@ def test_the_open_packet_is_not_compressed(server):
 
 
 def test_max_payload_is_also_that_of_base64(polling):
-    data = os.urandom(740_000)
+    data = bytes(740_000)
     polling.send(data)
     assert polling.receive() == data
 

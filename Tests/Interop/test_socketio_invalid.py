@@ -109,7 +109,10 @@ def test_anything_but_connect_first_ends_the_connection(server, first):
 @pytest.mark.parametrize("namespace", ["", "/custom,"])
 def test_an_event_sent_before_the_answer_to_connect_ends_the_connection(server, transport, namespace):
     asking = Client(server, transport)
-    asking.send(f"0{namespace}", f'2{namespace}["message","early"]')
+    if transport == "polling":  # Refused already in the answer to the POST, or afterwards.
+        asking.session.post(f"40{namespace}", f'42{namespace}["message","early"]')
+    else:
+        asking.send(f"0{namespace}", f'2{namespace}["message","early"]')
     assert not any("message-back" in message for message in asking.wait_until_closed())
 
 
@@ -183,7 +186,7 @@ def test_deep_json_is_answered_or_refused_but_kills_nobody(server, depth):
     "2" + "9" * 400 + '["message-with-ack"]', "3" + "9" * 400 + "[]", "2" + "9" * 20 + '["message-with-ack"]',
     '2["message",' + "9" * 10_000 + "]", '2["message",1e999999]', '2["burst",1e300]', '2["burst",-5]', '2["burst","x"]',
     '2["join",{}]', '2["room-emit"]', '2["room-emit",null,1]', "0/" + "a" * 100_000 + ",", "0/" + "é" * 1000 + ",",
-    '2["' + "a" * 100_000 + '"]', '2["message",' + ",".join(["1"] * 200_000) + "]",
+    '2["' + "a" * 100_000 + '"]', '2["message",' + ",".join(["1"] * 20_000) + "]",
 ], ids=lambda text: text[:24])
 def test_absurd_packets_kill_nobody(server, text):
     joined = client(server)
