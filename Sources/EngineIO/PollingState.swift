@@ -53,6 +53,8 @@ package struct PollingState: ~Copyable {
         case none
     }
 
+    private static let ping = EngineMessage(.ping)
+
     private var phase = Phase.open
     private var queue = CircularBuffer<EngineMessage>()
     private var queuedBytes = 0
@@ -79,7 +81,12 @@ package struct PollingState: ~Copyable {
         case .lingering, .over: return .none
         case .open, .upgrading: break
         }
-        self.queue.append(message)
+        if message.frame.readableBytes == Self.ping.frame.readableBytes, message == Self.ping {
+            // Ahead of what waits: behind many polls' worth it would come too late, and cost a session that is alive.
+            self.queue.prepend(message)
+        } else {
+            self.queue.append(message)
+        }
         self.queuedBytes += message.frame.readableBytes + Self.packetOverhead
         if self.queuedBytes > self.maxQueuedBytes { return .tooSlow }
         return self.isPolled ? .flush : .none
