@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help run test test-unit test-services test-protocol test-journeys test-browser bench format lint check clean-data
+.PHONY: help run test test-unit test-services test-protocol test-journeys test-browser bench docs format lint check clean-data
 
 help:  ## lists the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -27,6 +27,9 @@ test-browser:  ## the web client in a headless browser
 
 bench:  ## measures the Socket.IO server beside python-socketio, one core each
 	@scripts/bench.sh
+
+docs:  ## the libraries' documentation, into .build/docs
+	@scripts/docs.sh
 
 format:  ## formats the Swift sources
 	swift format --in-place --recursive --parallel Package.swift Sources Tests

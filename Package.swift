@@ -195,7 +195,7 @@ let package = Package(
         .executableTarget(
             name: "SocketIOFixture",
             dependencies: [
-                "SocketIO", "SocketIORedis", "EngineIOServer", "EngineIO", "Redis", argumentParser, jwtKit, hummingbird,
+                "SocketIO", "SocketIORedis", "EngineIOServer", "EngineIO", "Redis", argumentParser, crypto, hummingbird,
                 nioCore, nioPosix, logging, lifecycle,
             ],
             swiftSettings: settings

@@ -2,7 +2,6 @@ import ArgumentParser
 import EngineIO
 import EngineIOServer
 import Hummingbird
-import JWTKit
 import Logging
 import NIOCore
 import NIOPosix
@@ -43,7 +42,7 @@ struct Fixture: AsyncParsableCommand {
         logger.logLevel = .warning
         let group = MultiThreadedEventLoopGroup(numberOfThreads: max(1, self.threads))
         let io = SocketIOServer(configuration: self.socketIOSettings, eventLoopGroup: group, logger: logger)
-        await FixtureApplication(io: io, profile: self.profile).install(jwtSecret: self.jwtSecret)
+        FixtureApplication(io: io, profile: self.profile).install(jwtSecret: self.jwtSecret)
         let settings = self.engineSettings
         let engines = [
             EngineServer(

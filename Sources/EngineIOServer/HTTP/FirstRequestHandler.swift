@@ -183,7 +183,8 @@ final class FirstRequestHandler<HTTP: Sendable>: ChannelInboundHandler, Removabl
         } catch .tooManyFields {
             return self.refuseLargeHead(context)
         } catch {
-            return self.refuse(.refusal(.badRequest), context)
+            // Not a handshake as it should be: what else it is, the HTTP parser says.
+            return self.becomeHTTP(context)
         }
         let path = head.target.prefix { $0 != "?" }
         guard head.asksForWebSocket, head.connectionUpgrades,
@@ -198,7 +199,7 @@ final class FirstRequestHandler<HTTP: Sendable>: ChannelInboundHandler, Removabl
         )
         let outcome = WebSocketOpening.check(
             target: head.target,
-            fields: .init(key: head.key, version: head.version, hasBody: head.hasBody),
+            fields: .init(key: head.key, version: head.version, isUnfit: head.hasBody),
             isGet: true,
             loop: loop,
             request: { request }

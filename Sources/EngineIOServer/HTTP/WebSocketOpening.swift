@@ -20,7 +20,8 @@ struct WebSocketOpening {
     struct Fields {
         var key: String?
         var version: String?
-        var hasBody: Bool
+        /// A body, another version of HTTP, or no host.
+        var isUnfit: Bool
     }
 
     enum Outcome {
@@ -46,7 +47,7 @@ struct WebSocketOpening {
         } catch {
             return .refuse(.refusal(error))
         }
-        guard !fields.hasBody, let version = fields.version, let key = fields.key, key.utf8.count == 24 else {
+        guard !fields.isUnfit, let version = fields.version, let key = fields.key, key.utf8.count == 24 else {
             return .refuse(.refusal(.badRequest))
         }
         guard version == "13" else { return .refuse(.unsupportedWebSocketVersion) }
@@ -77,8 +78,8 @@ extension HTTPRequestHead {
         return .init(
             key: keys.count == 1 ? keys.first : nil,
             version: versions.count == 1 ? versions.first : nil,
-            hasBody: self.headers.contains(name: "transfer-encoding") || (length != nil && length != "0")
-                || self.version != .http1_1
+            isUnfit: self.headers.contains(name: "transfer-encoding") || (length != nil && length != "0")
+                || self.version != .http1_1 || self.headers["host"].count != 1
         )
     }
 }

@@ -108,11 +108,15 @@ final class WebSocketTransport: ChannelInboundHandler, EngineTransport, @uncheck
     }
 
     /// Sends a close frame and waits a moment for the peer's; then the connection is dropped.
-    private func startClosing(code: UInt16) {
+    ///
+    /// - Parameter endsOutput: also says that nothing else comes. For a peer that broke the protocol: its close frame
+    ///   will not be understood, so it is its end of the connection that is waited for.
+    private func startClosing(code: UInt16, endsOutput: Bool = false) {
         guard let context = self.context, !self.isClosing else { return }
         self.isClosing = true
         context.writeAndFlush(Self.wrapOutboundOut(.closeFrame(code: code)), promise: nil)
         // Not through the channel: handlers behind this one may have nothing to say about it any more.
+        if endsOutput { context.close(mode: .output, promise: nil) }
         context.eventLoop.scheduleTask(in: Self.closeTimeout) { self.context?.close(promise: nil) }
     }
 
@@ -148,7 +152,7 @@ final class WebSocketTransport: ChannelInboundHandler, EngineTransport, @uncheck
         } catch {
             EngineMetrics.shared.protocolErrors.increment()
             guard !self.isClosing else { return }
-            self.startClosing(code: error.code)
+            self.startClosing(code: error.code, endsOutput: true)
             self.owner.close(error.code == WebSocketFailure.tooLarge ? .messageTooLarge : .parseError)
         }
     }

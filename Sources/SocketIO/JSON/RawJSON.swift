@@ -35,6 +35,11 @@ package struct RawJSON: Sendable, Equatable, Codable {
         self.init(trusted: ByteBuffer(string: text))
     }
 
+    /// The same with attachments: a placeholder's number is one's place among them.
+    package init(trusted bytes: ByteBuffer, attachments: [ByteBuffer]) {
+        self.init(bytes: bytes, attachments: attachments)
+    }
+
     /// Takes bytes of anybody.
     ///
     /// - Bounds: nesting up to 16; the length is the caller's to bound.
