@@ -363,7 +363,7 @@ import Testing
     func pingTimeout() async throws {
         try await Self.with(engine: {
             $0.pingInterval = .milliseconds(100)
-            $0.pingTimeout = .milliseconds(1000)
+            $0.pingTimeout = .seconds(5)
         }) { server in
             let (silent, _) = try await PollingClient.open(server.port)
             let (client, _) = try await PollingClient.open(server.port)
