@@ -50,9 +50,17 @@ package struct BroadcastOperator: Sendable {
 
     package func emit(prepared: PreparedEvent) { self.send(prepared.packet) }
 
+    func emit(_ packet: EncodedPacket) { self.send(packet) }
+
     private func send(_ packet: EncodedPacket) {
         SocketIOMetrics.shared.broadcastSent()
         let (rooms, except, isVolatile) = (self.rooms, self.exceptRooms, self.isVolatile)
+        if let recovery = self.namespace.recovery, !isVolatile,
+            recovery.broadcast(packet, in: self.namespace, rooms: rooms, except: except, isLocal: self.isLocal)
+        {
+            if recovery.store?.isShared == false { self.publish(.broadcast(packet, isVolatile: false)) }
+            return
+        }
         self.namespace.onShards { shard in
             shard.broadcast(packet, rooms: rooms, except: except, isVolatile: isVolatile)
         }

@@ -9,6 +9,8 @@ package final class Namespace: Sendable {
     package let name: String
     /// The server owns its namespaces and outlives their sockets.
     unowned let server: SocketIOServer
+    /// `nil` unless clients may come back.
+    let recovery: NamespaceRecovery?
     /// One for each loop. Written once, by `init`, before anybody else knows this object.
     private(set) nonisolated(unsafe) var shards: [NamespaceShard] = []
     let handlerBox: HandlerBox
@@ -26,6 +28,7 @@ package final class Namespace: Sendable {
     ) {
         self.name = name
         self.server = server
+        self.recovery = server.configuration.connectionStateRecovery.map { NamespaceRecovery(settings: $0, server: server) }
         self.handlerBox = handlers
         self.lease = lease
         self.shards = server.loops.map { NamespaceShard(namespace: self, eventLoop: $0.eventLoop) }
@@ -153,7 +156,8 @@ package final class Namespace: Sendable {
     /// its way there, and what follows it must not overtake it.
     func onShards(_ body: @escaping @Sendable (NamespaceShard) -> Void) {
         for shard in self.shards {
-            if shard.eventLoop.inEventLoop { body(shard) } else { shard.eventLoop.execute { body(shard) } }
+            let isNext = shard.eventLoop.inEventLoop && shard.recovery?.isBehind != true
+            if isNext { body(shard) } else { shard.eventLoop.execute { body(shard) } }
         }
     }
 

@@ -14,6 +14,8 @@ package final class Socket: @unchecked Sendable {
     package let handshake: Handshake
 
     let shard: NamespaceShard
+    /// What makes the socket recoverable; `nil` unless the server is told to.
+    package let session: RecoverySession?
     /// `nil` once the socket is disconnected, which is what breaks the circle of references.
     private(set) var client: SocketClient?
 
@@ -25,7 +27,7 @@ package final class Socket: @unchecked Sendable {
     private var own: OwnHandlers?
     private var pendingAcks: [Int: PendingAck]?
     private var nextAckID = 0
-    private var isJoined = false
+    private(set) var isJoined = false
 
     // MARK: State for all threads
 
@@ -44,42 +46,68 @@ package final class Socket: @unchecked Sendable {
         var timeout: Scheduled<Void>?
     }
 
-    init(id: String, namespace: Namespace, shard: NamespaceShard, client: SocketClient, auth: RawJSON) {
+    init(
+        id: String,
+        namespace: Namespace,
+        shard: NamespaceShard,
+        client: SocketClient,
+        auth: RawJSON,
+        session: RecoverySession? = nil
+    ) {
         self.id = id
         self.namespace = namespace
         self.shard = shard
         self.client = client
+        self.session = session
         self.eventLoop = shard.eventLoop
         self.handshake = Handshake(auth: auth, request: client.connection.request)
     }
 
     package var isConnected: Bool { self.connectedFlag.load(ordering: .acquiring) }
 
+    /// Whether this is an earlier socket that has come back: its id, rooms and data are restored, and what it missed
+    /// is sent before anything else.
+    package var recovered: Bool { self.session?.isRecovered ?? false }
+
     /// Whatever you want to keep with the socket. Any thread.
+    ///
+    /// A recovered socket has the data of its predecessor. Between nodes they travel as JSON: what is neither
+    /// ``RawJSON`` nor `Encodable` stays behind, and what arrives is ``RawJSON``, which ``data(as:)`` decodes.
     package var data: (any Sendable)? {
         get { self.dataBox.withLock { $0 } }
-        set { self.dataBox.withLock { $0 = newValue } }
+        set {
+            self.dataBox.withLock { $0 = newValue }
+            if self.session != nil { self.namespace.recovery?.dataChanged(of: self) }
+        }
     }
 
-    package func data<T: Sendable>(as type: T.Type) -> T? { self.data as? T }
+    /// Sets what a store has kept: it need not be told.
+    func restore(data: (any Sendable)?) { self.dataBox.withLock { $0 = data } }
+
+    package func data<T: Sendable>(as type: T.Type) -> T? {
+        let data = self.data
+        if let value = data as? T { return value }
+        guard let raw = data as? RawJSON, let type = type as? any (Decodable & Sendable).Type else { return nil }
+        return (try? raw.decode(type)) as? T
+    }
 
     // MARK: Emitting
 
     package func emit(_ event: String, _ arguments: any Encodable & Sendable...) {
-        self.send(.event(self.namespace.name, event, encodeArguments(arguments)))
+        self.sendEvent(.event(self.namespace.name, event, encodeArguments(arguments)))
     }
 
     /// Emits arguments that are JSON already.
     package func emit(_ event: String, arguments: [RawJSON]) {
-        self.send(.event(self.namespace.name, event, arguments))
+        self.sendEvent(.event(self.namespace.name, event, arguments))
     }
 
     /// Emits one argument that is JSON already.
     package func emit(_ event: String, raw: ByteBuffer) {
-        self.send(.event(self.namespace.name, event, [RawJSON(trusted: raw)]))
+        self.sendEvent(.event(self.namespace.name, event, [RawJSON(trusted: raw)]))
     }
 
-    package func emit(prepared: PreparedEvent) { self.send(prepared.packet) }
+    package func emit(prepared: PreparedEvent) { self.sendEvent(prepared.packet) }
 
     /// Emits what the client may miss: it is dropped if the client has not taken what was sent before.
     package var volatile: VolatileSocket { VolatileSocket(socket: self) }
@@ -157,6 +185,12 @@ package final class Socket: @unchecked Sendable {
     package func to(_ rooms: String...) -> BroadcastOperator { self.broadcast.to(rooms) }
     package func `in`(_ rooms: String...) -> BroadcastOperator { self.broadcast.to(rooms) }
     package func except(_ rooms: String...) -> BroadcastOperator { self.broadcast.except(rooms) }
+
+    /// An event without acknowledgement, which a client that comes back can be sent again.
+    private func sendEvent(_ packet: EncodedPacket) {
+        guard let recovery = self.namespace.recovery else { return self.send(packet) }
+        self.onLoop { recovery.emit(packet, to: self) }
+    }
 
     func send(_ packet: EncodedPacket) {
         self.onLoop { self.write(packet) }
@@ -282,7 +316,11 @@ package final class Socket: @unchecked Sendable {
         self.isJoined = true
         self.connectedFlag.store(true, ordering: .releasing)
         self.shard.add(self)
-        self.write(.connected(self.namespace.name, id: self.id))
+        if let session = self.session {
+            self.begin(session)
+        } else {
+            self.write(.connected(self.namespace.name, id: self.id))
+        }
         for handler in self.shard.handlers.connection { self.submit(.connection(handler)) }
     }
 
@@ -313,6 +351,7 @@ package final class Socket: @unchecked Sendable {
         guard self.isJoined else { return }
         self.isJoined = false
         self.connectedFlag.store(false, ordering: .releasing)
+        if let session = self.session { self.end(session, reason) }
         self.shard.remove(self)
         let acks = self.pendingAcks
         self.pendingAcks = nil
@@ -328,6 +367,7 @@ package final class Socket: @unchecked Sendable {
 
     /// Breaks the circles of references: with the connection, and with handlers that know this socket.
     func letGo() {
+        self.session?.abandonRestore()
         self.client = nil
         self.own = nil
     }
@@ -341,6 +381,7 @@ package final class Socket: @unchecked Sendable {
     }
 
     func onLoop(_ body: @escaping @Sendable () -> Void) {
-        if self.eventLoop.inEventLoop { body() } else { self.eventLoop.execute(body) }
+        let isNext = self.eventLoop.inEventLoop && self.shard.recovery?.isBehind != true
+        if isNext { body() } else { self.eventLoop.execute(body) }
     }
 }

@@ -7,18 +7,20 @@ import NIOCore
 /// Anything the protocol forbids ends the whole connection. Touched on its loop only, which is what makes it Sendable.
 final class SocketClient: EngineReceiver, @unchecked Sendable {
     let connection: any EngineConnection
-    private let server: SocketIOServer
-    private let loopIndex: Int
+    let server: SocketIOServer
+    let loopIndex: Int
     /// The place in the loop's list of those who have not joined; written by it.
     var ticket = 0
     /// Few: at most `maxNamespacesPerConnection`, nearly always one.
     private var sockets: [Socket] = []
     /// Namespaces whose middleware has not decided.
     private var pending: [Socket] = []
+    /// Namespaces whose sessions are being looked for or read.
+    var restoring: [String] = []
     /// An event whose attachments are still to come.
     private var unfinished: UnfinishedPacket?
     private var hasConnected = false
-    private var isClosed = false
+    private(set) var isClosed = false
     private var secondStart = NIODeadline.uptimeNanoseconds(0)
     private var eventsThisSecond = 0
 
@@ -109,28 +111,50 @@ final class SocketClient: EngineReceiver, @unchecked Sendable {
     private func connect(_ packet: SocketPacket) {
         guard self.socket(in: packet.namespace) == nil,
             !self.pending.contains(where: { $0.namespace.name == packet.namespace }),
-            self.sockets.count + self.pending.count < self.server.configuration.maxNamespacesPerConnection
+            !self.restoring.contains(packet.namespace),
+            self.sockets.count + self.pending.count + self.restoring.count
+                < self.server.configuration.maxNamespacesPerConnection
         else { return self.fail() }
         guard let namespace = self.server.namespace(named: packet.namespace) else {
             SocketIOMetrics.shared.connectRefused()
             return self.send(.refused(packet.namespace, ConnectError(message: "Invalid namespace")))
         }
+        // A copy: a slice would keep the buffer it was read into for as long as the socket lives.
+        let auth = packet.data.map { RawJSON(trusted: ByteBuffer(bytes: packet.slice($0).readableBytesView)) }
+        if let recovery = namespace.recovery, let auth,
+            let request = Self.recoveryRequest(auth, namespace: namespace.name)
+        {
+            return self.recover(request, recovery, namespace, auth: auth)
+        }
+        self.connect(to: namespace, auth: auth ?? .emptyObject)
+    }
+
+    /// A client without an earlier session, or without one that can be had.
+
+    func connect(to namespace: Namespace, auth: RawJSON) {
+        if let store = namespace.recovery?.store, store.epoch(of: namespace.name) == nil {
+            return self.connect(to: namespace, auth: auth, whenPrepared: store)
+        }
+        self.open(namespace, auth: auth)
+    }
+
+    func open(_ namespace: Namespace, auth: RawJSON) {
+        let id = SessionID.random()
         let socket = Socket(
-            id: SessionID.random(),
+            id: id,
             namespace: namespace,
             shard: namespace.shards[self.loopIndex],
             client: self,
-            // A copy: a slice would keep the buffer it was read into for as long as the socket lives.
-            auth: packet.data.map { RawJSON(trusted: ByteBuffer(bytes: packet.slice($0).readableBytesView)) }
-                ?? .emptyObject
+            auth: auth,
+            session: namespace.recovery.map { _ in RecoverySession(sid: id, namespace: namespace.name) }
         )
-        socket.shard.refreshHandlers()
-        self.decide(socket, socket.shard.handlers.middleware)
+        self.decide(socket)
     }
 
     /// Runs the middleware: on the loop as far as it can be, in a task from the first step that has to wait.
-    private func decide(_ socket: Socket, _ middleware: [Middleware]) {
-        var rest = middleware[...]
+    func decide(_ socket: Socket) {
+        socket.shard.refreshHandlers()
+        var rest = socket.shard.handlers.middleware[...]
         while case .inline(let step)? = rest.first {
             rest.removeFirst()
             do {
@@ -177,7 +201,8 @@ final class SocketClient: EngineReceiver, @unchecked Sendable {
         }
     }
 
-    private func accept(_ socket: Socket) {
+    func accept(_ socket: Socket) {
+        if let restore = socket.session?.restore { return self.replay(restore) }
         if !self.hasConnected {
             self.hasConnected = true
             self.server.loops[self.loopIndex].connected(self)
@@ -203,6 +228,12 @@ final class SocketClient: EngineReceiver, @unchecked Sendable {
             self.remove(socket, reason: .serverNamespaceDisconnect)
         }
         self.connection.close(.forcedClose)
+    }
+
+    /// Another connection has taken the socket's session over: this one is out of order, whatever it looks like.
+    func removeSuperseded(_ socket: Socket) {
+        self.remove(socket, reason: .transportClose)
+        if self.sockets.isEmpty { self.connection.close(.transportClose) }
     }
 
     func closeConnection() {

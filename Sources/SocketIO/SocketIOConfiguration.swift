@@ -21,6 +21,8 @@ package struct SocketIOConfiguration: Sendable {
     package var maxJSONDepth = 16
     /// Namespaces one connection may be in.
     package var maxNamespacesPerConnection = 16
+    /// Whether clients that lost their connection may come back as the sockets they were, and for how long.
+    package var connectionStateRecovery: ConnectionStateRecovery?
 
     package init() {}
 }

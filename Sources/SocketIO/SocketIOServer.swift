@@ -21,6 +21,7 @@ package final class SocketIOServer: EngineApplication, Sendable {
     private let patterns = Mutex<[Pattern]>([])
     private let patternNamespaces = PatternNamespaces()
     private let adapterBox = Mutex<(any SocketAdapter)?>(nil)
+    private let storeBox: Mutex<(any RecoveryStore)?>
     let requests = ClusterRequests()
     private let missedBox = Mutex<[@Sendable () -> Void]>([])
 
@@ -37,6 +38,7 @@ package final class SocketIOServer: EngineApplication, Sendable {
         logger: Logger
     ) {
         self.configuration = configuration
+        self.storeBox = Mutex(configuration.connectionStateRecovery.map { MemoryRecoveryStore(settings: $0) })
         self.node = SessionID.random()
         self.logger = logger
         self.loops = eventLoopGroup.makeIterator().map {
@@ -111,11 +113,49 @@ package final class SocketIOServer: EngineApplication, Sendable {
 
     // MARK: Other nodes
 
+    /// Where sessions are kept; `nil` unless clients may come back.
+    var recoveryStore: (any RecoveryStore)? { self.storeBox.withLock { $0 } }
+
+    /// A numbered broadcast has come from the store, in the order of the numbers.
+    package func deliver(_ message: RecoverableMessage, namespace: String) {
+        guard let namespace = self.existingNamespace(namespace) else { return }
+        for shard in namespace.shards where !shard.deliverLater(message) { shard.deliver(message) }
+    }
+
+    /// A broadcast that the store could not number: this node's sockets get it without an offset.
+    package func deliverLocally(_ packet: EncodedPacket, namespace: String, rooms: [String], except: [String]) {
+        self.existingNamespace(namespace)?.onShards { shard in
+            shard.broadcast(packet, rooms: rooms, except: except, isVolatile: false)
+        }
+    }
+
+    /// A session has been given to the connection `owner`, wherever that is.
+    package func sessionLost(_ pid: String, to owner: String) {
+        for namespace in self.allNamespaces { namespace.recovery?.lost(pid, to: owner) }
+    }
+
+    /// The sockets of this node that hold sessions.
+    package var recoverableSockets: [Socket] { self.allNamespaces.flatMap { $0.recovery?.sockets ?? [] } }
+
+    /// Nodes that keep for their clients what they send themselves keep what others send as well, and bring it to their
+    /// sockets in the order of their own numbers.
+    func keeps(_ message: ClusterMessage) -> Bool {
+        guard case .broadcast(let packet, isVolatile: false) = message.operation,
+            self.recoveryStore?.isShared == false, let namespace = self.existingNamespace(message.namespace),
+            let recovery = namespace.recovery
+        else { return false }
+        let (rooms, except) = (message.rooms, message.except)
+        return recovery.broadcast(packet, in: namespace, rooms: rooms, except: except, isLocal: false)
+    }
+
     var adapter: (any SocketAdapter)? { self.adapterBox.withLock { $0 } }
 
     /// Joins this server to others. Call it before the first connection.
     package func attach(_ adapter: any SocketAdapter) {
         self.adapterBox.withLock { $0 = adapter }
+        if self.configuration.connectionStateRecovery != nil, let store = adapter.recovery {
+            self.storeBox.withLock { $0 = store }
+        }
         adapter.attached(to: self)
         for name in self.namespaces.withLock({ Array($0.keys) }) { adapter.opened(namespace: name) }
         self.patternNamespaces.attach(adapter)

@@ -16,7 +16,7 @@ package struct VolatileSocket: Sendable {
     package func emit(_ event: String, arguments: [RawJSON]) {
         let socket = self.socket
         socket.onLoop {
-            if !socket.hasUnsentBytes { socket.emit(event, arguments: arguments) }
+            if !socket.hasUnsentBytes { socket.write(.event(socket.namespace.name, event, arguments)) }
         }
     }
 }

@@ -104,6 +104,11 @@ struct Fixture: AsyncParsableCommand {
         settings.maxPendingAcks = 100_000
         settings.maxNamespacesPerConnection = 1_000
         settings.maxJSONDepth = 512
+        if self.profile == .recovery {
+            var recovery = ConnectionStateRecovery()
+            recovery.maxDisconnectionDuration = .milliseconds(2000)
+            settings.connectionStateRecovery = recovery
+        }
         return settings
     }
 }

@@ -112,7 +112,7 @@ struct FixtureApplication {
             "whoami",
             inline: { socket, event in
                 let rooms = socket.roomsOnLoop.subtracting([socket.id]).sorted()
-                var answer = ByteBuffer(string: #"{"sid":"\#(socket.id)","recovered":false,"rooms":"#)
+                var answer = ByteBuffer(string: #"{"sid":"\#(socket.id)","recovered":\#(socket.recovered),"rooms":"#)
                 answer.writeImmutableBuffer((try? RawJSON(encoding: rooms))?.bytes ?? ByteBuffer(string: "[]"))
                 let value = socket.data(as: RawJSON.self)
                 if let value {

@@ -1,4 +1,5 @@
 import DequeModule
+import EngineIO
 package import Logging
 import NIOCore
 package import Redis
@@ -27,12 +28,15 @@ package final class RedisAdapter: SocketAdapter, Service, Sendable {
         let command: RedisCommand
         /// Told how many nodes got it, or that it was lost.
         var received: (@Sendable (Int?) -> Void)?
+        /// Instead of a plain command: a script, and who is told its reply.
+        var script: (call: RedisScriptCall, completed: @Sendable (Result<RESPValue, RedisError>) -> Void)?
     }
 
     private struct Queue {
         var messages: Deque<Publication> = []
         /// Something was lost that the other nodes will be told of.
         var owesNotice = false
+        var isClosed = false
     }
 
     private let client: RedisClient
@@ -43,6 +47,9 @@ package final class RedisAdapter: SocketAdapter, Service, Sendable {
     private let queue = Mutex(Queue())
     private let signal: AsyncStream<Void>
     private let wake: AsyncStream<Void>.Continuation
+    private let recoveryStore = Mutex<RedisRecoveryStore?>(nil)
+    private let stores: AsyncStream<RedisRecoveryStore>
+    private let newStore: AsyncStream<RedisRecoveryStore>.Continuation
 
     /// - Parameter prefix: begins every channel's name; the same for all nodes.
     package init(client: RedisClient, subscriber: RedisSubscriber, prefix: String, logger: Logger) {
@@ -52,17 +59,30 @@ package final class RedisAdapter: SocketAdapter, Service, Sendable {
         self.channels = RoomChannels(subscriber: subscriber)
         // One pending signal is enough: who wakes takes all there is.
         (self.signal, self.wake) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
+        // There is one at most.
+        (self.stores, self.newStore) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
         subscriber.onReconnect { [weak self] in self?.missed() }
     }
 
     /// Sends what is published until shutdown.
     package func run() async throws {
         await cancelWhenGracefulShutdown {
-            for await _ in self.signal { await self.sendQueued() }
+            await withDiscardingTaskGroup { group in
+                group.addTask { for await _ in self.signal { await self.sendQueued() } }
+                group.addTask { for await store in self.stores { await store.refreshForever() } }
+            }
         }
+        // The last words of sockets that were closed a moment ago.
+        if !Task.isCancelled { await self.sendQueued(isLast: true) }
+        let rest = self.queue.withLock { queue in
+            queue.isClosed = true
+            defer { queue.messages = [] }
+            return queue.messages
+        }
+        self.lost(rest, RedisError(.shutDown, "the adapter is closed"))
     }
 
-    private func sendQueued() async {
+    private func sendQueued(isLast: Bool = false) async {
         while true {
             let (batch, owesNotice) = self.queue.withLock { queue in
                 let batch = Array(queue.messages.prefix(Self.maxBatch))
@@ -76,23 +96,44 @@ package final class RedisAdapter: SocketAdapter, Service, Sendable {
             do {
                 let replies = try await self.client.send(commands)
                 if owesNotice { self.queue.withLock { $0.owesNotice = false } }
-                for (publication, reply) in zip(batch, replies.suffix(batch.count)) {
-                    publication.received?(reply.int)
-                }
+                await self.tell(batch, Array(replies.suffix(batch.count)))
             } catch {
                 self.queue.withLock { $0.owesNotice = true }
-                self.lost(batch)
+                self.lost(batch, error)
                 self.logger.debug("broadcasts not published", metadata: ["redis.error": "\(error)"])
+                if isLast { return }
                 // The client has waited for a connection; when Redis refuses us at once, this is the pause.
                 do { try await Task.sleep(for: .milliseconds(50)) } catch { return }
             }
         }
     }
 
-    private func lost(_ publications: some Sequence<Publication>) {
+    /// Tells the replies. Scripts that Redis has forgotten are sent again with their source, behind the others.
+    private func tell(_ batch: [Publication], _ replies: [RESPValue]) async {
+        var unknown: [(script: RedisScriptCall, completed: @Sendable (Result<RESPValue, RedisError>) -> Void)] = []
+        for (publication, reply) in zip(batch, replies) {
+            publication.received?(reply.int)
+            guard let (call, completed) = publication.script else { continue }
+            if reply.failure?.serverError?.kind == .noScript {
+                unknown.append((call, completed))
+            } else {
+                completed(.success(reply))
+            }
+        }
+        guard !unknown.isEmpty else { return }
+        do {
+            let again = try await self.client.send(unknown.map(\.script.bySource))
+            for (call, reply) in zip(unknown, again) { call.completed(.success(reply)) }
+        } catch {
+            for call in unknown { call.completed(.failure(error)) }
+        }
+    }
+
+    private func lost(_ publications: some Sequence<Publication>, _ error: RedisError) {
         var count = 0
         for publication in publications {
             publication.received?(nil)
+            publication.script?.completed(.failure(error))
             count += 1
         }
         AdapterMetrics.shared.failed(count)
@@ -161,17 +202,62 @@ package final class RedisAdapter: SocketAdapter, Service, Sendable {
         received: (@Sendable (Int?) -> Void)? = nil
     ) {
         let command = RedisCommand("PUBLISH", RedisArgument(channel), RedisArgument(message.encode()))
+        self.enqueue(Publication(command: command, received: received))
+        AdapterMetrics.shared.published()
+    }
+
+    private func enqueue(_ publication: Publication) {
         let dropped = self.queue.withLock { queue -> [Publication] in
-            queue.messages.append(Publication(command: command, received: received))
+            if queue.isClosed { return [publication] }
+            queue.messages.append(publication)
             guard queue.messages.count > Self.maxQueuedMessages else { return [] }
             let oldest = Array(queue.messages.prefix(Self.maxBatch))
             queue.messages.removeFirst(oldest.count)
             queue.owesNotice = true
             return oldest
         }
-        if !dropped.isEmpty { self.lost(dropped) }
-        AdapterMetrics.shared.published()
+        if !dropped.isEmpty { self.lost(dropped, RedisError(.overloaded, "too many messages wait for Redis")) }
         self.wake.yield()
+    }
+
+    // MARK: Recovery
+
+    package var recovery: (any RecoveryStore)? {
+        self.recoveryStore.withLock { store in
+            if let store { return store }
+            let made = RedisRecoveryStore(
+                prefix: self.prefix,
+                logger: self.logger,
+                link: RedisRecoveryStore.Link(
+                    send: { [weak self] call, completed in
+                        guard let self else {
+                            return completed(.failure(RedisError(.shutDown, "the adapter is gone")))
+                        }
+                        self.enqueue(Publication(command: call.byDigest, script: (call, completed)))
+                    },
+                    channel: { [weak self] namespace, rooms in self?.channel(namespace, rooms) ?? "" },
+                    server: { [weak self] in self?.server.withLock { $0 } }
+                )
+            )
+            store = made
+            self.newStore.yield(made)
+            return made
+        }
+    }
+
+    /// Where a numbered broadcast goes: to its room's channel if it is for one room, unless this node is just about to
+    /// subscribe to it.
+    private func channel(_ namespace: String, _ rooms: [String]) -> String {
+        guard rooms.count == 1, !SessionID.isPlausible(rooms[0]) else { return self.channel(namespace) }
+        let channel = self.channel(namespace, rooms[0])
+        return self.channels.isSettled(channel) ? channel : self.channel(namespace)
+    }
+
+    private func receive(_ notice: RecoveryNotice, _ server: SocketIOServer) {
+        switch notice {
+        case .broadcast(let message, let namespace): server.deliver(message, namespace: namespace)
+        case .taken(let pid, let owner): server.sessionLost(pid, to: owner)
+        }
     }
 
     // MARK: Channels
@@ -184,6 +270,11 @@ package final class RedisAdapter: SocketAdapter, Service, Sendable {
 
     private var receive: @Sendable (ByteBuffer) -> Void {
         { [weak self] bytes in
+            if let notice = RecoveryNotice(bytes) {
+                AdapterMetrics.shared.received()
+                if let self, let server = self.server.withLock({ $0 }) { self.receive(notice, server) }
+                return
+            }
             guard let message = ClusterMessage(decoding: bytes) else {
                 AdapterMetrics.shared.malformed()
                 return

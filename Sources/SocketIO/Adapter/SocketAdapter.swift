@@ -24,6 +24,12 @@ package protocol SocketAdapter: AnyObject, Sendable {
     func ask(_ message: ClusterMessage, received: @escaping @Sendable (Int?) -> Void)
     /// Sends an answer to the node that asked.
     func answer(_ message: ClusterMessage, to node: String)
+    /// Where the sessions of clients that may come back are kept for all nodes; `nil`: each server keeps its own.
+    var recovery: (any RecoveryStore)? { get }
+}
+
+extension SocketAdapter {
+    package var recovery: (any RecoveryStore)? { nil }
 }
 
 /// A message between nodes.

@@ -39,6 +39,7 @@ extension SocketIOServer {
                 ServerSideEvent(name: name, arguments: arguments, node: message.node, answer: nil)
             )
         case .broadcast, .join, .leave, .disconnect:
+            if self.keeps(message) { return }
             self.existingNamespace(message.namespace)?.apply(
                 message.operation,
                 rooms: message.rooms,

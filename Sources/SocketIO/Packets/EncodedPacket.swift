@@ -11,11 +11,15 @@ package struct EncodedPacket: Sendable, Equatable {
         self.attachments = attachments
     }
 
-    /// `40` with the socket's id.
-    static func connected(_ namespace: String, id: String) -> EncodedPacket {
+    /// `40` with the socket's id, and the secret of its session if it may come back.
+    static func connected(_ namespace: String, id: String, pid: String? = nil) -> EncodedPacket {
         var builder = Self.begin(.connect, namespace, attachments: 0, id: nil)
         builder.bytes.writeStaticString(#"{"sid":""#)
         builder.bytes.writeString(id)
+        if let pid {
+            builder.bytes.writeStaticString(#"","pid":""#)
+            builder.bytes.writeString(pid)
+        }
         builder.bytes.writeStaticString(#""}"#)
         return EncodedPacket(text: builder.finish())
     }
