@@ -202,7 +202,9 @@ package struct PollingState: ~Copyable {
 
     private static func payload(_ message: EngineMessage) -> ByteBuffer { message.payload }
 
-    /// Takes from the queue what one answer may hold; with the close packet if all of it fits.
+    /// Takes from the queue what one answer may hold; if there is nothing, the close packet.
+    ///
+    /// It never goes along with messages: clients hand those on a little later, and would find the connection closed.
     private mutating func takePayload(andFarewell isLast: Bool = false) -> ByteBuffer {
         var body = ByteBuffer()
         var count = 0
@@ -215,7 +217,7 @@ package struct PollingState: ~Copyable {
             EnginePayload.append(message, to: &body)
             count += 1
         }
-        if isLast, self.queue.isEmpty, count < Self.maxPackets {
+        if isLast, count == 0 {
             EnginePayload.append(Self.farewell, to: &body)
             self.end()
         }
