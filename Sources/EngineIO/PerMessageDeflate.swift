@@ -59,7 +59,9 @@ package struct PerMessageDeflate: Sendable, Equatable {
         }
         var field = "permessage-deflate; server_no_context_takeover; client_no_context_takeover"
         if let serverBits { field += "; server_max_window_bits=\(serverBits)" }
-        return Agreement(field: field, maxCompressedBytes: serverBits.map { 1 << $0 } ?? Int.max)
+        // 15 is what zlib uses anyway.
+        let limit = serverBits.flatMap { $0 < 15 ? 1 << $0 : nil }
+        return Agreement(field: field, maxCompressedBytes: limit ?? Int.max)
     }
 
     /// 8 to 15, without a leading zero.
