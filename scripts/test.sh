@@ -61,7 +61,7 @@ if runs interop || runs journeys || runs browser; then
         say "Interop: the protocol over raw sockets, and other people's Socket.IO clients"
         # Most of these tests wait for the clock of a heartbeat: a few processes wait at once.
         HOLDFAST_FIXTURE=${HOLDFAST_FIXTURE:-$PWD/.build/debug/SocketIOFixture} \
-            "$venv/bin/pytest" -q -n 3 --dist loadfile Tests/Interop --junitxml "$results/Interop.xml"
+            "$venv/bin/pytest" -q -n 2 --dist loadfile Tests/Interop --junitxml "$results/Interop.xml"
         echo $? >"$results/Interop.status"
     fi
     for suite in Journeys Browser; do

@@ -299,8 +299,8 @@ def test_sessions_do_not_disturb_one_another(server):
         assert session.receive() == f"of {number}"
 
 
-def test_fifty_sessions_at_once(server):
-    sessions = [RawWebSocket(server.port, "/engine.io/?EIO=4&transport=websocket") for _ in range(50)]
+def test_thirty_sessions_at_once(server):
+    sessions = [RawWebSocket(server.port, "/engine.io/?EIO=4&transport=websocket") for _ in range(30)]
     for number, session in enumerate(sessions):
         session.send(f"4of {number}")
     for number, session in enumerate(sessions):

@@ -395,7 +395,7 @@ def test_connect_over_polling_then_answer_over_websocket(server):
 
 
 def test_upgrade_of_every_session_of_many(server):
-    sessions = [Polling(server) for _ in range(20)]
+    sessions = [Polling(server) for _ in range(8)]
     upgraded = [session.upgrade() for session in sessions]
     for number, session in enumerate(upgraded):
         session.send(str(number))
