@@ -102,7 +102,8 @@ struct Fixture: AsyncParsableCommand {
         settings.maxEventsPerSecond = nil
         settings.maxPendingEvents = 100_000
         settings.maxPendingAcks = 100_000
-        settings.maxNamespacesPerConnection = 100
+        settings.maxNamespacesPerConnection = 1_000
+        settings.maxJSONDepth = 512
         if self.profile == .recovery {
             var recovery = ConnectionStateRecovery()
             recovery.maxDisconnectionDuration = .milliseconds(2000)

@@ -30,9 +30,7 @@ struct FixtureApplication {
     }
 
     private func install(on namespace: Namespace) {
-        namespace.onConnection(inline: { socket in
-            socket.emit("auth", arguments: [socket.handshake.auth])
-        })
+        self.greet(on: namespace)
         namespace.on(
             "message",
             inline: { socket, event in
@@ -64,6 +62,23 @@ struct FixtureApplication {
         self.installState(on: namespace)
         if self.profile == .bench {
             namespace.on("seat", inline: { _, event in event.ack.send([RawJSON(trusted: #"{"ok":true}"#)]) })
+        }
+    }
+
+    /// Emits `auth`, apart from the answer to CONNECT that precedes it.
+    ///
+    /// The official suites wait for one message and then begin to wait for the next. Two that arrive in one read are
+    /// one too many for them, with the releases of `ws` that hand both over within one turn of Node's event loop.
+    /// Events that come meanwhile keep their turn: they wait behind this handler.
+    private func greet(on namespace: Namespace) {
+        guard self.profile != .bench else {
+            return namespace.onConnection(inline: { socket in
+                socket.emit("auth", arguments: [socket.handshake.auth])
+            })
+        }
+        namespace.onConnection { socket in
+            try? await Task.sleep(for: .milliseconds(3))
+            socket.emit("auth", arguments: [socket.handshake.auth])
         }
     }
 

@@ -45,14 +45,15 @@ struct SocketPacket: Sendable {
     /// The largest number of a placeholder, and how many there are.
     private var largestPlaceholder = -1
     private var placeholderCount = 0
+    private let maxJSONDepth: Int
 
     /// - Throws: ``PacketError`` for anything the protocol does not know; the connection must then end.
-    init(_ text: ByteBuffer) throws(PacketError) {
+    init(_ text: ByteBuffer, maxJSONDepth: Int = 16) throws(PacketError) {
         guard let first = text.readableBytesView.first, let type = SocketPacketType(rawValue: first) else {
             throw PacketError(.unknownType, "Socket.IO: unknown packet type")
         }
         let result: Result<Self, PacketError> = text.withUnsafeReadableBytes { bytes in
-            var packet = Self(type: type, text: text)
+            var packet = Self(type: type, text: text, maxJSONDepth: maxJSONDepth)
             do throws(PacketError) {
                 try packet.read(bytes)
                 return .success(packet)
@@ -63,7 +64,8 @@ struct SocketPacket: Sendable {
         self = try result.get()
     }
 
-    private init(type: SocketPacketType, text: ByteBuffer) {
+    private init(type: SocketPacketType, text: ByteBuffer, maxJSONDepth: Int) {
+        self.maxJSONDepth = maxJSONDepth
         self.type = type
         self.text = text
     }
@@ -142,7 +144,12 @@ struct SocketPacket: Sendable {
         _ body: (inout JSONScanner) throws(JSONSyntaxError) -> [Range<Int>]
     ) throws(PacketError) -> [Range<Int>] {
         let isBinary = self.type == .binaryEvent || self.type == .binaryAck
-        var scanner = JSONScanner(bytes, from: data.lowerBound, findsPlaceholders: isBinary)
+        var scanner = JSONScanner(
+            bytes,
+            from: data.lowerBound,
+            findsPlaceholders: isBinary,
+            maxDepth: self.maxJSONDepth
+        )
         let elements: [Range<Int>]
         do {
             elements = try body(&scanner)
