@@ -129,9 +129,9 @@ package final class SocketIOServer: EngineApplication, Sendable {
         }
     }
 
-    /// A session has been given to the connection `owner`, wherever that is.
-    package func sessionLost(_ pid: String, to owner: String) {
-        for namespace in self.allNamespaces { namespace.recovery?.lost(pid, to: owner) }
+    /// A session has been claimed, here or elsewhere.
+    package func sessionLost(_ pid: String, by claim: Int) {
+        for namespace in self.allNamespaces { namespace.recovery?.lost(pid, by: claim) }
     }
 
     /// The sockets of this node that hold sessions.

@@ -256,7 +256,7 @@ package final class RedisAdapter: SocketAdapter, Service, Sendable {
     private func receive(_ notice: RecoveryNotice, _ server: SocketIOServer) {
         switch notice {
         case .broadcast(let message, let namespace): server.deliver(message, namespace: namespace)
-        case .taken(let pid, let owner): server.sessionLost(pid, to: owner)
+        case .taken(let pid, let claim): server.sessionLost(pid, by: claim)
         }
     }
 

@@ -18,6 +18,8 @@ package struct RecoveryRequest: Sendable {
 /// A session that its client has come back for.
 package struct RecoveryClaim: Sendable {
     package let request: RecoveryRequest
+    /// Which of the session's claims it is, if the store counts them.
+    package let number: Int
     package let sid: String
     package let start: Int
     package let stays: [String: Int]
@@ -30,6 +32,7 @@ package struct RecoveryClaim: Sendable {
 
     package init(
         _ request: RecoveryRequest,
+        number: Int = 0,
         sid: String,
         start: Int,
         stays: [String: Int],
@@ -39,6 +42,7 @@ package struct RecoveryClaim: Sendable {
         epoch: String
     ) {
         self.request = request
+        self.number = number
         self.sid = sid
         self.start = start
         self.stays = stays

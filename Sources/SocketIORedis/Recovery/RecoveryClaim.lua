@@ -4,9 +4,10 @@
 -- ARGV[1] epoch offered   ARGV[2] owner from now on   ARGV[3] ttl_ms   ARGV[4] channel   ARGV[5] pid
 -- ARGV[6] epoch of the offset, empty if the client sent none   ARGV[7] broadcast   ARGV[8] d
 -- ARGV[9] beginning of the sid that d belongs to, empty if there is no d
--- Returns {epoch, n} if there is nothing to give, else {epoch, n, broadcast, d, field, value, …}: from where on the
--- client has missed something, and the record as it was.
--- Two claims of one session: the later one has it. Who held it is told on the channel.
+-- Returns {epoch, n} if there is nothing to give, else {epoch, n, broadcast, d, claim, field, value, …}: from where on
+-- the client has missed something, the number of this claim, and the record as it was.
+-- Two claims of one session: the later one has it. Who held it is told on the channel; the number tells who that is,
+-- for word of an earlier claim may come when a later one has been made.
 local epoch, n = head(ARGV[1])
 local nothing = {epoch, digits(n)}
 local record = redis.call("HGETALL", KEYS[2])
@@ -30,11 +31,12 @@ if ARGV[6] ~= "" then
     if seen >= broadcast then broadcast, d = seen, seen_d end
 end
 
+local claim = redis.call("HINCRBY", KEYS[2], "claims", 1)
 redis.call("HSET", KEYS[2], "owner", ARGV[2], "open", 1)
 redis.call("PEXPIRE", KEYS[2], ARGV[3])
 if session.open == "1" then
-    redis.call("PUBLISH", ARGV[4], "\243" .. ARGV[5] .. "\n" .. ARGV[2])
+    redis.call("PUBLISH", ARGV[4], "\243" .. ARGV[5] .. "\n" .. claim)
 end
-local reply = {epoch, digits(n), digits(broadcast), digits(d)}
+local reply = {epoch, digits(n), digits(broadcast), digits(d), claim}
 for i = 1, #record do reply[#reply + 1] = record[i] end
 return reply

@@ -4,10 +4,10 @@ import SocketIO
 /// What the recovery scripts publish, beside the messages that nodes publish themselves.
 ///
 /// - Shape: byte 242, `<epoch>.<number>`, a line feed, an encoded ``ClusterMessage``; or byte 243, a pid, a line feed, the
-///   owner that has the session now.
+///   number of the claim that has the session now.
 enum RecoveryNotice {
     case broadcast(RecoverableMessage, namespace: String)
-    case taken(pid: String, owner: String)
+    case taken(pid: String, claim: Int)
 
     /// - Returns: `nil` for anything else.
     init?(_ bytes: ByteBuffer) {
@@ -19,7 +19,8 @@ enum RecoveryNotice {
         guard let head = rest.readString(length: end - rest.readerIndex) else { return nil }
         rest.moveReaderIndex(forwardBy: 1)
         if first == 243 {
-            self = .taken(pid: head, owner: String(buffer: rest))
+            guard let claim = Int(String(buffer: rest)) else { return nil }
+            self = .taken(pid: head, claim: claim)
             return
         }
         let parts = head.split(separator: ".")

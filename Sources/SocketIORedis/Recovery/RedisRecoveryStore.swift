@@ -153,6 +153,7 @@ final class RedisRecoveryStore: RecoveryStore, Sendable {
             [
                 RedisArgument(session.owner), RedisArgument(session.sid), RedisArgument(self.durationMs),
                 RedisArgument(session.directCount), RedisArgument(data?.bytes ?? ByteBuffer()),
+                RedisArgument(session.claim),
             ] + session.stays.keys.map { RedisArgument($0) }
         )
     }
@@ -221,9 +222,11 @@ final class RedisRecoveryStore: RecoveryStore, Sendable {
                 RedisArgument(offset?.direct ?? 0), RedisArgument(offset?.tag ?? ""),
             ]
         )
-        guard let reply, reply.count > 4, let broadcast = reply[2].int, let direct = reply[3].int else { return nil }
+        guard let reply, reply.count > 5, let broadcast = reply[2].int, let direct = reply[3].int,
+            let number = reply[4].int
+        else { return nil }
         var fields: [String: RESPValue] = [:]
-        for index in stride(from: 4, to: reply.count - 1, by: 2) {
+        for index in stride(from: 5, to: reply.count - 1, by: 2) {
             if let name = reply[index].string { fields[name] = reply[index + 1] }
         }
         guard let sid = fields["sid"]?.string, let start = fields["start"]?.int else { return nil }
@@ -231,6 +234,7 @@ final class RedisRecoveryStore: RecoveryStore, Sendable {
         for (name, value) in fields where name.hasPrefix("r:") { stays[String(name.dropFirst(2))] = value.int ?? 0 }
         return RecoveryClaim(
             request,
+            number: number,
             sid: sid,
             start: start,
             stays: stays,

@@ -458,7 +458,7 @@ import Testing
         arguments: RecoveryBackend.available
     )
     func noneLostNoneTwice(_ backend: RecoveryBackend) async throws {
-        let total = 3000
+        let total = 1000
         let nodes = backend == .memory ? 1 : 2
         try await RecoveryServers.with(
             backend,
