@@ -45,7 +45,11 @@ import NIOCore
     let digits = bytes.count { $0 >= 0x30 && $0 <= 0x39 }
     guard !bytes.contains(0), !hasMark, !hasExponent, !hasEscape, digits < 16 else { return }
     let isFoundations = (try? JSONSerialization.jsonObject(with: Data(bytes), options: .fragmentsAllowed)) != nil
-    precondition(isAccepted == isFoundations, "Foundation disagrees: \(isFoundations)")
+    if isAccepted { precondition(isFoundations, "Foundation refuses what was accepted") }
+    // It overlooks a comma behind the last element.
+    let squeezed = bytes.filter { ![0x20, 0x09, 0x0A, 0x0D].contains($0) }
+    let hasLastComma = zip(squeezed, squeezed.dropFirst()).contains { $0 == 0x2C && ($1 == 0x5D || $1 == 0x7D) }
+    if isFoundations, !hasLastComma { precondition(isAccepted, "Foundation accepts what was refused") }
 }
 
 /// - Holds: a message that was read is the same after it was written and read again.
