@@ -107,7 +107,16 @@ let package = Package(
         ),
         .target(
             name: "SocketIORedis",
-            dependencies: ["SocketIO", "Redis", nioCore, nioFoundation, logging, lifecycle, metrics],
+            dependencies: [
+                "SocketIO", "EngineIO", "Redis", nioCore, nioFoundation, deque, logging, lifecycle, metrics,
+            ],
+            resources: [
+                .embedInCode("Recovery/RecoveryCommon.lua"), .embedInCode("Recovery/RecoveryHead.lua"),
+                .embedInCode("Recovery/RecoveryBroadcast.lua"), .embedInCode("Recovery/RecoveryBegin.lua"),
+                .embedInCode("Recovery/RecoveryChange.lua"), .embedInCode("Recovery/RecoveryEmit.lua"),
+                .embedInCode("Recovery/RecoveryEnd.lua"), .embedInCode("Recovery/RecoveryRefresh.lua"),
+                .embedInCode("Recovery/RecoveryClaim.lua"), .embedInCode("Recovery/RecoveryRead.lua"),
+            ],
             swiftSettings: settings
         ),
 
@@ -195,7 +204,7 @@ let package = Package(
         .executableTarget(
             name: "SocketIOFixture",
             dependencies: [
-                "SocketIO", "SocketIORedis", "EngineIOServer", "EngineIO", "Redis", argumentParser, jwtKit, hummingbird,
+                "SocketIO", "SocketIORedis", "EngineIOServer", "EngineIO", "Redis", argumentParser, crypto, hummingbird,
                 nioCore, nioPosix, logging, lifecycle,
             ],
             swiftSettings: settings

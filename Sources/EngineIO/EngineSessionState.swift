@@ -54,7 +54,11 @@ package struct EngineSessionState: ~Copyable {
     package mutating func tick(now: NIODeadline) -> TickAction {
         switch self.state {
         case .idle(let pingAt) where now >= pingAt:
-            let deadline = now + self.pingTimeout
+            // Counted from when the ping was due, so that a timer's small delays do not add up: a client may ask, at
+            // the very moment both times have passed, whether the session is gone. After a longer stall of ours the
+            // peer has nearly its whole time all the same.
+            let slack = TimeAmount.nanoseconds(self.pingTimeout.nanoseconds / 10)
+            let deadline = max(pingAt + self.pingTimeout, now + self.pingTimeout - slack)
             self.state = .awaitingPong(deadline: deadline)
             return .sendPing(pongDeadline: deadline)
         case .awaitingPong(let deadline) where now >= deadline:

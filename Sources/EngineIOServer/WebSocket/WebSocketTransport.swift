@@ -17,7 +17,8 @@ final class WebSocketTransport: ChannelInboundHandler, EngineTransport, @uncheck
     /// How long a peer may take to answer our close frame.
     private static let closeTimeout = TimeAmount.seconds(2)
 
-    private let session: EngineSession
+    /// Whom packets go to: the session, or the upgrade of one until it is complete.
+    var owner: any WebSocketOwner
     private var context: ChannelHandlerContext?
     private var decoder: WebSocketDecoder
     /// The longest message that is compressed for this peer; 0 if compression was not negotiated.
@@ -30,12 +31,12 @@ final class WebSocketTransport: ChannelInboundHandler, EngineTransport, @uncheck
     private var isDecoding = false
 
     /// - Parameter compression: what was negotiated, only on an endpoint that has it on.
-    init(session: EngineSession, compression: PerMessageDeflate.Agreement? = nil) {
-        self.session = session
+    init(owner: any WebSocketOwner, compression: PerMessageDeflate.Agreement? = nil) {
+        self.owner = owner
         self.maxCompressedBytes = compression?.maxCompressedBytes ?? 0
         self.decoder = WebSocketDecoder(
-            maxMessageBytes: session.loop.server.configuration.maxPayload,
-            inflater: compression == nil ? nil : session.loop.compression?.inflater
+            maxMessageBytes: owner.loop.server.configuration.maxPayload,
+            inflater: compression == nil ? nil : owner.loop.compression?.inflater
         )
     }
 
@@ -48,7 +49,7 @@ final class WebSocketTransport: ChannelInboundHandler, EngineTransport, @uncheck
     }
 
     func send(_ message: EngineMessage) {
-        if self.maxCompressedBytes > 0, let compression = self.session.loop.compression {
+        if self.maxCompressedBytes > 0, let compression = self.owner.loop.compression {
             self.write(compression.frame(of: message, maxCompressedBytes: self.maxCompressedBytes))
         } else {
             self.write(message.frame)
@@ -74,7 +75,7 @@ final class WebSocketTransport: ChannelInboundHandler, EngineTransport, @uncheck
         context.write(Self.wrapOutboundOut(frame), promise: nil)
         if !self.isDirty {
             self.isDirty = true
-            self.session.loop.markDirty(self)
+            self.owner.loop.markDirty(self)
         } else if self.unflushedBytes > Self.earlyFlushBytes {
             self.unflushedBytes = 0
             context.flush()
@@ -103,7 +104,7 @@ final class WebSocketTransport: ChannelInboundHandler, EngineTransport, @uncheck
     private func closeIfSlow(_ context: ChannelHandlerContext) {
         guard !context.channel.isWritable, context.channel.isActive, !self.isClosing else { return }
         EngineMetrics.shared.slowConsumers.increment()
-        self.session.close(.slowConsumer)
+        self.owner.close(.slowConsumer)
     }
 
     /// Sends a close frame and waits a moment for the peer's; then the connection is dropped.
@@ -113,10 +114,10 @@ final class WebSocketTransport: ChannelInboundHandler, EngineTransport, @uncheck
     private func startClosing(code: UInt16, endsOutput: Bool = false) {
         guard let context = self.context, !self.isClosing else { return }
         self.isClosing = true
-        let channel = context.channel
         context.writeAndFlush(Self.wrapOutboundOut(.closeFrame(code: code)), promise: nil)
-        if endsOutput { channel.close(mode: .output, promise: nil) }
-        context.eventLoop.scheduleTask(in: Self.closeTimeout) { channel.close(promise: nil) }
+        // Not through the channel: handlers behind this one may have nothing to say about it any more.
+        if endsOutput { context.close(mode: .output, promise: nil) }
+        context.eventLoop.scheduleTask(in: Self.closeTimeout) { self.context?.close(promise: nil) }
     }
 
     // MARK: Reading
@@ -152,7 +153,7 @@ final class WebSocketTransport: ChannelInboundHandler, EngineTransport, @uncheck
             EngineMetrics.shared.protocolErrors.increment()
             guard !self.isClosing else { return }
             self.startClosing(code: error.code, endsOutput: true)
-            self.session.close(error.code == WebSocketFailure.tooLarge ? .messageTooLarge : .parseError)
+            self.owner.close(error.code == WebSocketFailure.tooLarge ? .messageTooLarge : .parseError)
         }
     }
 
@@ -165,14 +166,14 @@ final class WebSocketTransport: ChannelInboundHandler, EngineTransport, @uncheck
         case .text(let bytes):
             EngineMetrics.shared.messagesReceived.increment()
             do {
-                self.session.receive(try EnginePacket(text: bytes))
+                self.owner.receive(try EnginePacket(text: bytes))
             } catch {
                 EngineMetrics.shared.protocolErrors.increment()
-                self.session.close(.parseError)
+                self.owner.close(.parseError)
             }
         case .binary(let bytes):
             EngineMetrics.shared.messagesReceived.increment()
-            self.session.receive(.binary(bytes))
+            self.owner.receive(.binary(bytes))
         case .ping(let payload):
             self.write(.controlFrame(opcode: 0xA, payload: payload))
         case .pong:
@@ -180,7 +181,7 @@ final class WebSocketTransport: ChannelInboundHandler, EngineTransport, @uncheck
         case .close(let code):
             self.isClosing = true
             context.writeAndFlush(Self.wrapOutboundOut(.closeFrame(code: code ?? 1000)), promise: nil)
-            self.session.close(.transportClose)
+            self.owner.close(.transportClose)
             context.close(promise: nil)
         }
     }
@@ -190,26 +191,26 @@ final class WebSocketTransport: ChannelInboundHandler, EngineTransport, @uncheck
     func channelInactive(context: ChannelHandlerContext) {
         if !self.isClosing { self.decode(context) }
         self.isClosing = true
-        self.session.close(.transportClose)
+        self.owner.close(.transportClose)
         self.context = nil
         context.fireChannelInactive()
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        self.session.loop.server.logger.trace("connection failed", metadata: ["error": "\(error)"])
+        self.owner.loop.server.logger.trace("connection failed", metadata: ["error": "\(error)"])
         self.isClosing = true
-        self.session.close(.transportError)
+        self.owner.close(.transportError)
         context.close(promise: nil)
     }
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
         switch event {
         case is ChannelShouldQuiesceEvent:
-            self.session.close(.serverShuttingDown)
+            self.owner.close(.serverShuttingDown)
         case ChannelEvent.inputClosed:
             if !self.isClosing { self.decode(context) }
             self.isClosing = true
-            self.session.close(.transportClose)
+            self.owner.close(.transportClose)
             context.close(promise: nil)
         default:
             context.fireUserInboundEventTriggered(event)

@@ -19,10 +19,12 @@ enum SocketPacketType: UInt8, Sendable {
 /// One Socket.IO packet of a client, checked byte by byte; its data are still the bytes that came.
 ///
 /// - Shape: `<type>[<attachments>-][<namespace>,][<acknowledgement id>][<JSON>]`.
-/// - Bounds: at most 10 attachments; the id at most 2^53, as JavaScript counts; JSON as ``JSONScanner`` bounds it.
+/// - Bounds: at most 10 attachments; a namespace of 512 bytes; the id at most 2^53, as JavaScript counts; JSON as ``JSONScanner`` bounds it.
 /// - Source: Socket.IO protocol 5, "Packet encoding".
 struct SocketPacket: Sendable {
     static let maxAttachments = 10
+    /// Bytes of a namespace's name; patterns are asked about no longer ones.
+    static let maxNamespaceLength = 512
     /// Names that applications give a meaning of their own; a client must not forge them.
     static let reservedNames: Set<String> = [
         "connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener",
@@ -43,14 +45,15 @@ struct SocketPacket: Sendable {
     /// The largest number of a placeholder, and how many there are.
     private var largestPlaceholder = -1
     private var placeholderCount = 0
+    private let maxJSONDepth: Int
 
     /// - Throws: ``PacketError`` for anything the protocol does not know; the connection must then end.
-    init(_ text: ByteBuffer) throws(PacketError) {
+    init(_ text: ByteBuffer, maxJSONDepth: Int = 16) throws(PacketError) {
         guard let first = text.readableBytesView.first, let type = SocketPacketType(rawValue: first) else {
             throw PacketError(.unknownType, "Socket.IO: unknown packet type")
         }
         let result: Result<Self, PacketError> = text.withUnsafeReadableBytes { bytes in
-            var packet = Self(type: type, text: text)
+            var packet = Self(type: type, text: text, maxJSONDepth: maxJSONDepth)
             do throws(PacketError) {
                 try packet.read(bytes)
                 return .success(packet)
@@ -61,7 +64,8 @@ struct SocketPacket: Sendable {
         self = try result.get()
     }
 
-    private init(type: SocketPacketType, text: ByteBuffer) {
+    private init(type: SocketPacketType, text: ByteBuffer, maxJSONDepth: Int) {
+        self.maxJSONDepth = maxJSONDepth
         self.type = type
         self.text = text
     }
@@ -84,6 +88,9 @@ struct SocketPacket: Sendable {
         }
         if index < bytes.count, bytes[index] == 0x2F {
             let end = bytes[index...].firstIndex(of: 0x2C) ?? bytes.count
+            guard end - index <= Self.maxNamespaceLength else {
+                throw PacketError(.tooLarge, "Socket.IO: a namespace is longer than \(Self.maxNamespaceLength) bytes")
+            }
             self.namespace = String(decoding: bytes[index..<end], as: UTF8.self)
             // A query behind a namespace was allowed once; the name alone counts.
             if let mark = self.namespace.firstIndex(of: "?") { self.namespace = String(self.namespace[..<mark]) }
@@ -137,7 +144,12 @@ struct SocketPacket: Sendable {
         _ body: (inout JSONScanner) throws(JSONSyntaxError) -> [Range<Int>]
     ) throws(PacketError) -> [Range<Int>] {
         let isBinary = self.type == .binaryEvent || self.type == .binaryAck
-        var scanner = JSONScanner(bytes, from: data.lowerBound, findsPlaceholders: isBinary)
+        var scanner = JSONScanner(
+            bytes,
+            from: data.lowerBound,
+            findsPlaceholders: isBinary,
+            maxDepth: self.maxJSONDepth
+        )
         let elements: [Range<Int>]
         do {
             elements = try body(&scanner)
