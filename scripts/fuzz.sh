@@ -22,7 +22,7 @@ FUZZER_LIBRARY=$(readlink -f "$resources/clang/lib/linux/libclang_rt.fuzzer_no_m
 export FUZZER_LIBRARY
 
 echo "==> Building the fuzz targets"
-swift build -c release --package-path Tests/Fuzz --scratch-path "$work/build" --product Fuzz
+swift build --quiet -c release --package-path Tests/Fuzz --scratch-path "$work/build" --product Fuzz
 
 # Not a crash of Swift's to be explained at length: libFuzzer shows the stack and keeps the input.
 export SWIFT_BACKTRACE=enable=no
