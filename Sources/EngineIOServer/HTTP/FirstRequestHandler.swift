@@ -75,10 +75,10 @@ final class FirstRequestHandler<HTTP: Sendable>: ChannelInboundHandler, Removabl
     }
 
     func handlerRemoved(context: ChannelHandlerContext) {
-        self.context = nil
         self.watch = nil
         self.timeout?.cancel()
         if !self.isDecided { self.decide(.done) }
+        self.context = nil
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
@@ -124,7 +124,10 @@ final class FirstRequestHandler<HTTP: Sendable>: ChannelInboundHandler, Removabl
         if self.isCounted { self.opening.leave() }
         self.timeout?.cancel()
         self.timeout = nil
-        if case .promise(let promise, _) = self.waiter { promise.succeed(outcome) }
+        switch self.waiter {
+        case .promise(let promise, _): promise.succeed(outcome)
+        case .acceptor(let acceptor): if let channel = self.context?.channel { acceptor.decided(channel) }
+        }
     }
 
     /// Whether what has come so far is the beginning of `GET <path of an endpoint>`.

@@ -21,6 +21,8 @@ final class SessionAcceptor: Sendable {
     private let engines: [EngineServer]
     private let makeHandler: @Sendable (SessionAcceptor) -> any ChannelHandler
     private let isInstalled = Atomic<Bool>(false)
+    /// Connections that have not said what they want; `OpeningConnections` bounds their number.
+    private let opening = Mutex<[ObjectIdentifier: any Channel]>([:])
     private let front = Mutex<NIOLoopBound<ChannelHandlerContext>?>(nil)
 
     init(engines: [EngineServer], makeHandler: @escaping @Sendable (SessionAcceptor) -> any ChannelHandler) {
@@ -50,6 +52,11 @@ final class SessionAcceptor: Sendable {
         channel.parent?.eventLoop.execute { front.value.fireChannelRead(NIOAny(channel)) }
     }
 
+    /// It is known what the connection is, or it has ended.
+    func decided(_ channel: any Channel) {
+        _ = self.opening.withLock { $0.removeValue(forKey: ObjectIdentifier(channel)) }
+    }
+
     // MARK: For the handlers
 
     fileprivate func isReady(_ context: ChannelHandlerContext?) {
@@ -57,6 +64,7 @@ final class SessionAcceptor: Sendable {
     }
 
     fileprivate func take(_ channel: any Channel) {
+        self.opening.withLock { $0[ObjectIdentifier(channel)] = channel }
         if channel.eventLoop.inEventLoop {
             self.prepare(channel)
         } else {
@@ -71,15 +79,21 @@ final class SessionAcceptor: Sendable {
             try channel.syncOptions?.setOption(.allowRemoteHalfClosure, value: true)
             try channel.pipeline.syncOperations.addHandler(self.makeHandler(self))
         } catch {
+            self.decided(channel)
             channel.close(promise: nil)
         }
     }
 
-    fileprivate func closeSessions() {
+    fileprivate func closeConnections() {
+        for channel in self.opening.withLock({ Array($0.values) }) {
+            channel.pipeline.fireUserInboundEventTriggered(ChannelShouldQuiesceEvent())
+        }
         for engine in self.engines { engine.closeAll(.serverShuttingDown) }
     }
 
-    fileprivate var hasConnections: Bool { self.engines.contains { $0.shared.openTransports > 0 } }
+    fileprivate var hasConnections: Bool {
+        self.opening.withLock { !$0.isEmpty } || self.engines.contains { $0.shared.openTransports > 0 }
+    }
 }
 
 /// Stands in front of the server channel's pipeline.
@@ -112,7 +126,7 @@ private final class AcceptedConnections: ChannelInboundHandler {
             return context.fireUserInboundEventTriggered(event)
         }
         self.isQuiescing = true
-        self.acceptor.closeSessions()
+        self.acceptor.closeConnections()
         self.waitForSessions(context, until: .now() + SessionAcceptor.quiesceTimeout)
     }
 
