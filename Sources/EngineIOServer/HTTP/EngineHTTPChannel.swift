@@ -41,7 +41,7 @@ struct EngineHTTPChannel: HTTPChannelHandler {
 
     func setup(channel: any Channel, logger: Logger) -> EventLoopFuture<Value> {
         if let first = try? channel.pipeline.syncOperations.handler(type: FirstRequestHandler<HTTP>.self) {
-            return first.becomeHTTP { self.http.setup(channel: $0, logger: logger) }.map { http in
+            return first.becomeHTTP(on: channel, { self.http.setup(channel: $0, logger: logger) }).map { http in
                 Value(channel: channel, outcome: channel.eventLoop.makeSucceededFuture(.http(http)))
             }
         }

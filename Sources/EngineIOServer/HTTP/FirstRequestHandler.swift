@@ -159,7 +159,7 @@ final class FirstRequestHandler<HTTP: Sendable>: ChannelInboundHandler, Removabl
     private func becomeHTTP(_ context: ChannelHandlerContext) {
         switch self.waiter {
         case .promise(_, let makeHTTP):
-            self.becomeHTTP(makeHTTP).assumeIsolated().whenFailure { _ in context.close(promise: nil) }
+            self.becomeHTTP(on: context.channel, makeHTTP).assumeIsolated().whenFailure { _ in context.close(promise: nil) }
         case .acceptor(let acceptor):
             // Nothing more is read until the handlers are there: what is kept meanwhile is what one read brought.
             self.isPassedOn = true
@@ -169,11 +169,16 @@ final class FirstRequestHandler<HTTP: Sendable>: ChannelInboundHandler, Removabl
     }
 
     /// Sets up HTTP behind this handler, and lets it have what has come.
-    func becomeHTTP(_ makeHTTP: (any Channel) -> EventLoopFuture<HTTP>) -> EventLoopFuture<HTTP> {
+    ///
+    /// - Throws: in the future, `ChannelError.ioOnClosedChannel` if the connection has ended on the way.
+    func becomeHTTP(
+        on channel: any Channel,
+        _ makeHTTP: (any Channel) -> EventLoopFuture<HTTP>
+    ) -> EventLoopFuture<HTTP> {
         guard let context = self.context, !self.isDecided else {
-            preconditionFailure("Engine.IO: HTTP is set up on a connection that is something else")
+            return channel.eventLoop.makeFailedFuture(ChannelError.ioOnClosedChannel)
         }
-        let made = makeHTTP(context.channel)
+        let made = makeHTTP(channel)
         return made.assumeIsolated().flatMapThrowing { http in
             try self.addWatch(context)
             let bytes = self.head
