@@ -70,7 +70,9 @@ let package = Package(
         // MARK: System libraries
         .systemLibrary(name: "CHiredis", providers: [.apt(["libhiredis-dev"])]),
         .systemLibrary(name: "CLibPQ", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
+        .systemLibrary(name: "CMalloc"),
         .systemLibrary(name: "COpenSSL", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
+        .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
 
         // MARK: Stores
         .target(name: "ConnectionPool", dependencies: [deque], swiftSettings: settings),
@@ -94,7 +96,7 @@ let package = Package(
         .target(
             name: "EngineIOServer",
             dependencies: [
-                "EngineIO", nioCore, nioPosix, nioHTTP1, nioWebSocket, hummingbird, hummingbirdCore, httpTypes,
+                "EngineIO", "CZlib", nioCore, nioPosix, nioHTTP1, nioWebSocket, hummingbird, hummingbirdCore, httpTypes,
                 nioHTTPTypes, nioHTTPTypesHTTP1, crypto, logging, metrics,
             ],
             swiftSettings: settings
@@ -203,8 +205,8 @@ let package = Package(
         .executableTarget(
             name: "SocketIOFixture",
             dependencies: [
-                "SocketIO", "SocketIORedis", "EngineIOServer", "EngineIO", "Redis", argumentParser, jwtKit, hummingbird,
-                nioCore, nioPosix, logging, lifecycle,
+                "CMalloc", "SocketIO", "SocketIORedis", "EngineIOServer", "EngineIO", "Redis", argumentParser, crypto,
+                hummingbird, nioCore, nioPosix, logging, lifecycle,
             ],
             swiftSettings: settings
         ),

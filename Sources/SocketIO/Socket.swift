@@ -332,6 +332,8 @@ package final class Socket: @unchecked Sendable {
             for handler in handlers.any { handler(self, event) }
             for handler in self.own?.any ?? [] { handler(event) }
             if let handler = self.own?.events[event.name] ?? handlers.events[event.name] {
+                // Nearly always, and then there is no job to make.
+                if case .inline(let body) = handler, self.queue.isIdle { return body(self, event) }
                 self.submit(.event(event, handler))
             } else {
                 handlers.unknownEvent?(self, event)

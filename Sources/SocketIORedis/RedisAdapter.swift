@@ -45,6 +45,7 @@ package final class RedisAdapter: SocketAdapter, Service, Sendable {
     private let logger: Logger
     private let server = Mutex<SocketIOServer?>(nil)
     private let queue = Mutex(Queue())
+    private let executor: LoopTaskExecutor
     private let signal: AsyncStream<Void>
     private let wake: AsyncStream<Void>.Continuation
     private let recoveryStore = Mutex<RedisRecoveryStore?>(nil)
@@ -57,6 +58,7 @@ package final class RedisAdapter: SocketAdapter, Service, Sendable {
         self.prefix = prefix
         self.logger = logger
         self.channels = RoomChannels(subscriber: subscriber)
+        self.executor = LoopTaskExecutor(client.eventLoop)
         // One pending signal is enough: who wakes takes all there is.
         (self.signal, self.wake) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
         // There is one at most.
@@ -65,10 +67,13 @@ package final class RedisAdapter: SocketAdapter, Service, Sendable {
     }
 
     /// Sends what is published until shutdown.
+    ///
+    /// On the event loop: what one of its ticks publishes is then one batch, which the other nodes receive and deliver
+    /// together. A thread of its own would wake at the first message and send that alone.
     package func run() async throws {
         await cancelWhenGracefulShutdown {
             await withDiscardingTaskGroup { group in
-                group.addTask { for await _ in self.signal { await self.sendQueued() } }
+                group.addTask(executorPreference: self.executor) { for await _ in self.signal { await self.sendQueued() } }
                 group.addTask { for await store in self.stores { await store.refreshForever() } }
             }
         }

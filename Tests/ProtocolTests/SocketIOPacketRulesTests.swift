@@ -8,11 +8,14 @@ import Testing
     private static func echo(_ io: SocketIOServer) {
         io.of("/other").on("message", inline: { socket, event in socket.emit("back", arguments: event.arguments) })
         io.of("/").on("message", inline: { socket, event in socket.emit("back", arguments: event.arguments) })
-        io.of("/").on("ask", inline: { socket, _ in
-            socket.emit("question", arguments: [], timeout: nil) { answer in
-                if case .success(let answer) = answer { socket.emit("answer", arguments: answer.arguments) }
+        io.of("/").on(
+            "ask",
+            inline: { socket, _ in
+                socket.emit("question", arguments: [], timeout: nil) { answer in
+                    if case .success(let answer) = answer { socket.emit("answer", arguments: answer.arguments) }
+                }
             }
-        })
+        )
     }
 
     enum Sent: CustomTestStringConvertible, Sendable {
@@ -145,7 +148,7 @@ import Testing
     @Test("A connection that joins no namespace in time is closed, a refusal or not; one that joined is not")
     func connectTimeout() async throws {
         var settings = SocketIOConfiguration()
-        settings.connectTimeout = .milliseconds(100)
+        settings.connectTimeout = .seconds(3)
         try await TestServer.with(socketIO: settings, Self.echo) { server in
             try await RawClient.joined(server.port) { joined, _ in
                 try await RawClient.open(server.port) { silent in
@@ -165,7 +168,7 @@ import Testing
     @Test("An attachment that never comes ends the connection; what was complete before does not count")
     func missingAttachment() async throws {
         var settings = SocketIOConfiguration()
-        settings.attachmentTimeout = .milliseconds(50)
+        settings.attachmentTimeout = .seconds(1)
         let (reasons, reason) = AsyncStream<String>.makeStream(bufferingPolicy: .bufferingNewest(2))
         try await TestServer.with(
             socketIO: settings,
@@ -205,7 +208,9 @@ import Testing
         }
     }
 
-    @Test("The CONNECT payload is what the application finds as auth; a query behind a namespace is not part of its name")
+    @Test(
+        "The CONNECT payload is what the application finds as auth; a query behind a namespace is not part of its name"
+    )
     func auth() async throws {
         try await TestServer.with({ io in
             for name in ["/", "/other"] {

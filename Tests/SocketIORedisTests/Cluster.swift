@@ -29,6 +29,8 @@ struct Cluster: Sendable {
         _ body: (Cluster) async throws -> Void
     ) async throws {
         var configuration = SocketIOConfiguration()
+        // The machine may be busy: a deadline is for the tests of deadlines.
+        configuration.clusterTimeout = .seconds(30)
         configure(&configuration)
         let nodes = (0..<count).map { _ in
             let io = SocketIOServer(

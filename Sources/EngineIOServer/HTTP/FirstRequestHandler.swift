@@ -1,6 +1,7 @@
 import EngineIO
 import Metrics
 import NIOCore
+import NIOHTTP1
 import NIOHTTPTypesHTTP1
 
 /// What became of an accepted connection.
@@ -26,31 +27,55 @@ final class FirstRequestHandler<HTTP: Sendable>: ChannelInboundHandler, Removabl
     private static var headTimeout: TimeAmount { RequestWatch.headTimeout }
 
     private let engines: [EngineServer]
-    private let promise: EventLoopPromise<FirstRequestOutcome<HTTP>>
-    private let makeHTTP: (any Channel) -> EventLoopFuture<HTTP>
+    /// Who is told what the connection is.
+    enum Waiter {
+        /// Hummingbird's server has the connection and waits; the closure sets up HTTP.
+        case promise(EventLoopPromise<FirstRequestOutcome<HTTP>>, (any Channel) -> EventLoopFuture<HTTP>)
+        /// Hummingbird's server does not know of the connection; it is given it if it is HTTP.
+        case acceptor(SessionAcceptor)
+    }
+
+    private let waiter: Waiter
     private var head = ByteBuffer()
+    /// The connection is HTTP and on its way to Hummingbird's server.
+    private var isPassedOn = false
+    private var inputIsClosed = false
+    private var context: ChannelHandlerContext?
     private var timeout: Scheduled<Void>?
     private var isDecided = false
     /// Of a connection that is HTTP.
     private var watch: RequestWatch?
 
+    private let idleTimeout: TimeAmount?
+    private let opening: OpeningConnections
+    private var isCounted = false
+
     init(
         engines: [EngineServer],
-        promise: EventLoopPromise<FirstRequestOutcome<HTTP>>,
-        makeHTTP: @escaping (any Channel) -> EventLoopFuture<HTTP>
+        waiter: Waiter,
+        idleTimeout: TimeAmount? = nil,
+        opening: OpeningConnections = OpeningConnections()
     ) {
         self.engines = engines
-        self.promise = promise
-        self.makeHTTP = makeHTTP
+        self.waiter = waiter
+        self.idleTimeout = idleTimeout
+        self.opening = opening
     }
 
     func handlerAdded(context: ChannelHandlerContext) {
+        self.context = context
+        guard self.opening.enter() else {
+            context.close(promise: nil)
+            return
+        }
+        self.isCounted = true
         self.timeout = context.eventLoop.assumeIsolated().scheduleTask(in: Self.headTimeout) {
-            self.refuse(HandshakeAnswer.response(status: RequestWatch.tooSlow, body: "{}"), context)
+            self.refuse(.empty(.requestTimeout), context)
         }
     }
 
     func handlerRemoved(context: ChannelHandlerContext) {
+        self.context = nil
         self.watch = nil
         self.timeout?.cancel()
         if !self.isDecided { self.decide(.done) }
@@ -63,6 +88,7 @@ final class FirstRequestHandler<HTTP: Sendable>: ChannelInboundHandler, Removabl
         }
         var bytes = Self.unwrapInboundIn(data)
         if self.head.readableBytes == 0 { self.head = bytes } else { self.head.writeBuffer(&bytes) }
+        guard !self.isPassedOn else { return }
         guard self.mayBeHandshake else { return self.becomeHTTP(context) }
         guard let end = self.endOfHead else {
             if self.head.readableBytes > UpgradeRequestHead.maxBytes { self.refuseLargeHead(context) }
@@ -77,7 +103,10 @@ final class FirstRequestHandler<HTTP: Sendable>: ChannelInboundHandler, Removabl
     }
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
-        if !self.isDecided, event is ChannelShouldQuiesceEvent || event as? ChannelEvent == .inputClosed {
+        if self.isPassedOn, !self.isDecided, event as? ChannelEvent == .inputClosed {
+            // What came before the end is a request all the same.
+            self.inputIsClosed = true
+        } else if !self.isDecided, event is ChannelShouldQuiesceEvent || event as? ChannelEvent == .inputClosed {
             context.close(promise: nil)
         } else {
             context.fireUserInboundEventTriggered(event)
@@ -92,9 +121,10 @@ final class FirstRequestHandler<HTTP: Sendable>: ChannelInboundHandler, Removabl
 
     private func decide(_ outcome: FirstRequestOutcome<HTTP>) {
         self.isDecided = true
+        if self.isCounted { self.opening.leave() }
         self.timeout?.cancel()
         self.timeout = nil
-        self.promise.succeed(outcome)
+        if case .promise(let promise, _) = self.waiter { promise.succeed(outcome) }
     }
 
     /// Whether what has come so far is the beginning of `GET <path of an endpoint>`.
@@ -124,33 +154,47 @@ final class FirstRequestHandler<HTTP: Sendable>: ChannelInboundHandler, Removabl
     }
 
     private func becomeHTTP(_ context: ChannelHandlerContext) {
-        let bytes = self.head
-        self.head = ByteBuffer()
-        self.makeHTTP(context.channel).assumeIsolated().whenComplete { result in
-            switch result {
-            case .success(let http):
-                do {
-                    try self.addWatch(context)
-                } catch {
-                    return context.close(promise: nil)
-                }
-                self.decide(.http(http))
-                self.watch?.bytesCame()
-                context.fireChannelRead(Self.wrapInboundOut(bytes))
-                context.fireChannelReadComplete()
-            case .failure:
-                context.close(promise: nil)
-            }
+        switch self.waiter {
+        case .promise(_, let makeHTTP):
+            self.becomeHTTP(makeHTTP).assumeIsolated().whenFailure { _ in context.close(promise: nil) }
+        case .acceptor(let acceptor):
+            // Nothing more is read until the handlers are there: what is kept meanwhile is what one read brought.
+            self.isPassedOn = true
+            try? context.channel.syncOptions?.setOption(.autoRead, value: false)
+            acceptor.passOn(context.channel)
         }
     }
 
+    /// Sets up HTTP behind this handler, and lets it have what has come.
+    func becomeHTTP(_ makeHTTP: (any Channel) -> EventLoopFuture<HTTP>) -> EventLoopFuture<HTTP> {
+        guard let context = self.context, !self.isDecided else {
+            preconditionFailure("Engine.IO: HTTP is set up on a connection that is something else")
+        }
+        let made = makeHTTP(context.channel)
+        return made.assumeIsolated().flatMapThrowing { http in
+            try self.addWatch(context)
+            let bytes = self.head
+            self.head = ByteBuffer()
+            self.decide(.http(http))
+            self.watch?.bytesCame()
+            context.fireChannelRead(Self.wrapInboundOut(bytes))
+            context.fireChannelReadComplete()
+            if self.inputIsClosed { context.fireUserInboundEventTriggered(ChannelEvent.inputClosed) }
+            if self.isPassedOn { try context.channel.syncOptions?.setOption(.autoRead, value: true) }
+            return http
+        }.nonisolated()
+    }
+
     private func addWatch(_ context: ChannelHandlerContext) throws {
-        let watch = RequestWatch { status in
-            self.answer(HandshakeAnswer.response(status: status, body: "{}"), context)
+        let watch = RequestWatch(idleTimeout: self.idleTimeout) { status in
+            self.answer(HTTPAnswer.empty(status).bytes(), context)
+        }
+        let endpoints = EngineRequestHandler(engines: self.engines) { opening in
+            self.open(opening, rest: ByteBuffer(), isBypassing: true, context)
         }
         let pipeline = context.pipeline.syncOperations
         let codec = try pipeline.handler(type: HTTP1ToHTTPServerCodec.self)
-        try pipeline.addHandler(watch, position: .after(codec))
+        try pipeline.addHandlers([watch, endpoints], position: .before(codec))
         self.watch = watch
     }
 
@@ -165,65 +209,96 @@ final class FirstRequestHandler<HTTP: Sendable>: ChannelInboundHandler, Removabl
         } catch .tooManyFields {
             return self.refuseLargeHead(context)
         } catch {
-            return self.refuse(HandshakeAnswer.refuse(.badRequest), context)
+            // Not a handshake as it should be: what else it is, the HTTP parser says.
+            return self.becomeHTTP(context)
         }
         let path = head.target.prefix { $0 != "?" }
         guard head.asksForWebSocket, head.connectionUpgrades,
             let engine = self.engines.first(where: { $0.serves(path: path) }),
             let loop = engine.loop(for: context.eventLoop)
         else { return self.becomeHTTP(context) }
-        guard !head.hasBody, let version = head.version, let key = head.key, key.utf8.count == 24 else {
-            return self.refuse(HandshakeAnswer.refuse(.badRequest), context)
-        }
-        guard version == "13" else { return self.refuse(HandshakeAnswer.unsupportedVersion, context) }
         let request = EngineRequest(
             head: bytes,
             remoteAddress: context.channel.remoteAddress,
             receivedAt: .now(),
             isSecure: false
         )
-        if let answer = Self.refusal(of: request, engine.shared) {
-            EngineMetrics.shared.refused.increment()
-            return self.refuse(answer, context)
+        let outcome = WebSocketOpening.check(
+            target: head.target,
+            fields: .init(key: head.key, version: head.version, isUnfit: head.hasBody),
+            isGet: true,
+            loop: loop,
+            request: { request }
+        )
+        switch outcome {
+        case .open(let opening):
+            self.head.moveReaderIndex(forwardBy: headLength)
+            let rest = self.head
+            self.head = ByteBuffer()
+            self.decide(.done)
+            self.open(opening, rest: rest, isBypassing: false, context)
+        case .refuse(let answer):
+            let cors = engine.shared.configuration.cors
+            let fields = cors.fields(origin: request.header("Origin"), host: request.header("Host"))
+            self.refuse(answer, context, fields: fields)
         }
-        self.upgrade(request, key: key, headLength: headLength, loop, context)
     }
 
-    /// - Source: Engine.IO protocol 4, "Handshake"; the order of the checks is the reference server's.
-    private static func refusal(of request: EngineRequest, _ server: EngineServer.Shared) -> ByteBuffer? {
-        guard request.query("transport") == "websocket" else { return HandshakeAnswer.refuse(.unknownTransport) }
-        if request.query("sid") != nil { return HandshakeAnswer.refuse(.unknownSession) }
-        guard request.query("EIO") == "4" else { return HandshakeAnswer.refuse(.unsupportedProtocol) }
-        return server.configuration.allowRequest(request).map { HandshakeAnswer.refuse($0) }
-    }
-
-    private func upgrade(
-        _ request: EngineRequest,
-        key: String,
-        headLength: Int,
-        _ loop: EngineLoop,
+    /// Makes the connection a WebSocket, at once or in place of the HTTP that it was.
+    ///
+    /// - Parameter rest: bytes behind the handshake.
+    private func open(
+        _ opening: WebSocketOpening,
+        rest: ByteBuffer,
+        isBypassing: Bool,
         _ context: ChannelHandlerContext
     ) {
-        let session = EngineSession(sid: SessionID.random(), request: request, loop: loop)
-        let transport = WebSocketTransport(session: session)
+        let session: EngineSession?
+        let upgrade: UpgradingSocket?
+        let transport: WebSocketTransport
+        let descriptor = self.descriptor(context)
+        switch opening.purpose {
+        case .newSession(let request):
+            let new = EngineSession(sid: SessionID.random(), request: request, loop: opening.loop)
+            transport = WebSocketTransport(owner: new, compression: opening.compression, descriptor: descriptor)
+            (session, upgrade) = (new, nil)
+        case .upgrade(let old):
+            let new = UpgradingSocket(session: old, loop: opening.loop)
+            transport = WebSocketTransport(owner: new, compression: opening.compression, descriptor: descriptor)
+            (session, upgrade) = (nil, new)
+        }
         let pipeline = context.pipeline.syncOperations
+        let configuration = opening.loop.server.configuration
         do {
             try pipeline.addHandler(transport, position: .after(self))
-            try Self.prepare(context.channel, loop.server.configuration)
+            if isBypassing { try pipeline.addHandler(BypassedHTTP(), position: .after(transport)) }
+            try Self.prepare(context.channel, configuration)
         } catch {
             return context.close(promise: nil)
         }
-        self.head.moveReaderIndex(forwardBy: headLength)
-        let rest = self.head
-        self.head = ByteBuffer()
-        self.decide(.done)
-        context.write(Self.wrapOutboundOut(HandshakeAnswer.accept(key: key)), promise: nil)
-        session.open(over: transport)
+        self.watch?.stop()
+        var fields = ""
+        if let compression = opening.compression { fields = "Sec-WebSocket-Extensions: \(compression.field)\r\n" }
+        if let session, let cookie = configuration.cookie {
+            fields += "Set-Cookie: \(cookie.field(sid: session.sid))\r\n"
+        }
+        transport.begin(with: HandshakeAnswer.accept(key: opening.key, fields: fields))
+        session?.open(over: transport)
+        upgrade?.opened(transport, context.channel)
         if rest.readableBytes > 0 {
             context.fireChannelRead(Self.wrapInboundOut(rest))
             context.fireChannelReadComplete()
         }
         pipeline.removeHandler(self, promise: nil)
+    }
+
+    /// The connection's descriptor, if nothing stands between it and us: the acceptor's connections had no handler
+    /// before this one.
+    private func descriptor(_ context: ChannelHandlerContext) -> NIOBSDSocket.Handle? {
+        guard case .acceptor = self.waiter else { return nil }
+        return try? context.pipeline.syncOperations.withUnsafeTransportIfAvailable {
+            (handle: NIOBSDSocket.Handle) in handle
+        }
     }
 
     /// What a channel that may live for hours should be: nothing held while idle, a bound on what waits.
@@ -236,13 +311,17 @@ final class FirstRequestHandler<HTTP: Sendable>: ChannelInboundHandler, Removabl
     }
 
     private func refuseLargeHead(_ context: ChannelHandlerContext) {
-        self.refuse(HandshakeAnswer.response(status: RequestWatch.tooLarge, body: "{}"), context)
+        self.refuse(.empty(.requestHeaderFieldsTooLarge), context)
     }
 
-    private func refuse(_ answer: ByteBuffer, _ context: ChannelHandlerContext) {
+    private func refuse(
+        _ answer: HTTPAnswer,
+        _ context: ChannelHandlerContext,
+        fields: [(name: String, value: String)] = []
+    ) {
         guard !self.isDecided else { return }
         self.decide(.done)
-        self.answer(answer, context)
+        self.answer(answer.bytes(fields), context)
     }
 
     private func answer(_ answer: ByteBuffer, _ context: ChannelHandlerContext) {

@@ -1,4 +1,3 @@
-
 /// What one node asks all nodes that have a namespace. Each answers for its own sockets.
 package enum ClusterRequest: Sendable, Equatable {
     /// How many members each of the rooms has; no rooms: the namespace.

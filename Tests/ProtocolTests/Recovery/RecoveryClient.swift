@@ -49,7 +49,12 @@ final class RecoveryClient {
         try await RawClient.open(port) { raw in
             let client = RecoveryClient(raw, memory)
             try await raw.send(text: "40\(namespace)\(payload ?? memory.payload)")
-            guard let text = try await raw.answering(), text.hasPrefix("40") else { throw ChannelError.eof }
+            // What was missed comes first.
+            var text = try await client.packet()
+            while !text.hasPrefix("40") {
+                client.early.append(Self.split(text))
+                text = try await client.packet()
+            }
             let json = text.drop { $0 != "{" }
             let answer = try JSONDecoder().decode(Answer.self, from: Data(json.utf8))
             client.memory.sid = answer.sid
