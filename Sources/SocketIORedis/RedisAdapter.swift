@@ -260,7 +260,9 @@ package final class RedisAdapter: SocketAdapter, Service, Sendable {
 
     private func receive(_ notice: RecoveryNotice, _ server: SocketIOServer) {
         switch notice {
-        case .broadcast(let message, let namespace): server.deliver(message, namespace: namespace)
+        case .broadcast(let message, let namespace, let origin):
+            let store = self.recoveryStore.withLock { $0 }
+            store?.received(message, namespace: namespace, origin: origin, server)
         case .taken(let pid, let claim): server.sessionLost(pid, by: claim)
         }
     }

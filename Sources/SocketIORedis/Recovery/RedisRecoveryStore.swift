@@ -28,6 +28,7 @@ final class RedisRecoveryStore: RecoveryStore, Sendable {
     private struct State {
         var epochs: [String: String] = [:]
         var isAway = false
+        var ownBroadcasts = OwnBroadcasts()
     }
 
     /// A missed event waits for the disconnection to be seen, which takes at most two heartbeats, and then for its client.
@@ -121,9 +122,12 @@ final class RedisRecoveryStore: RecoveryStore, Sendable {
     }
 
     func broadcast(_ packet: EncodedPacket, to namespace: Namespace, rooms: [String], except: [String]) -> Bool {
-        guard !self.state.withLock({ $0.isAway }), let server = self.link.server() else { return false }
+        guard let server = self.link.server(),
+            let id = self.state.withLock({ $0.isAway ? nil : $0.ownBroadcasts.begin() })
+        else { return false }
         let (keys, settings, name) = (self.keys(namespace.name), self.settings, namespace.name)
-        let message = RecoveryNotice.bytes(packet, node: server.node, namespace: name, rooms: rooms, except: except)
+        let origin = OwnBroadcasts.origin(node: server.node, id)
+        let message = RecoveryNotice.bytes(packet, origin: origin, namespace: name, rooms: rooms, except: except)
         self.call(
             RecoveryScripts.broadcast,
             name,
@@ -133,13 +137,24 @@ final class RedisRecoveryStore: RecoveryStore, Sendable {
                 RedisArgument(settings.maxEventsPerRoom), RedisArgument(self.durationMs + Self.heartbeatMs),
             ]
         ) { [weak server] result in
-            guard case .failure(let error) = result, let server else { return }
+            guard let server else { return }
+            guard case .failure = result else { return self.state.withLock { $0.ownBroadcasts.succeeded(id) } }
             // Other nodes are told by the adapter, which owes them a notice.
             server.messagesMayBeMissed()
-            // What may have been published would be delivered twice.
-            if !error.mayHaveRun { server.deliverLocally(packet, namespace: name, rooms: rooms, except: except) }
+            guard self.state.withLock({ $0.ownBroadcasts.failed(id) }) else { return }
+            server.deliverLocally(packet, namespace: name, rooms: rooms, except: except)
         }
         return true
+    }
+
+    /// A broadcast has come by Pub/Sub.
+    func received(_ message: RecoverableMessage, namespace: String, origin: String, _ server: SocketIOServer) {
+        if let id = OwnBroadcasts.id(of: origin, node: server.node),
+            !self.state.withLock({ $0.ownBroadcasts.returned(id) })
+        {
+            return
+        }
+        server.deliver(message, namespace: namespace)
     }
 
     func began(_ session: RecoverySession) { self.write(session, data: nil) }
@@ -185,7 +200,7 @@ final class RedisRecoveryStore: RecoveryStore, Sendable {
             [
                 RedisArgument(session.owner), RedisArgument(epoch), RedisArgument(offset.broadcast),
                 RedisArgument(offset.direct),
-                RedisArgument(RecoveryNotice.bytes(packet, node: "", namespace: session.namespace)),
+                RedisArgument(RecoveryNotice.bytes(packet, origin: "", namespace: session.namespace)),
                 RedisArgument(self.settings.maxEventsPerRoom), RedisArgument(self.durationMs + Self.heartbeatMs),
             ]
         )

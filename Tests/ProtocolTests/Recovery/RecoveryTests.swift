@@ -262,8 +262,8 @@ import Testing
         try await RecoveryServers.with(
             backend,
             engine: {
-                $0.pingInterval = .milliseconds(50)
-                $0.pingTimeout = .milliseconds(500)
+                $0.pingInterval = .milliseconds(100)
+                $0.pingTimeout = .seconds(3)
             }
         ) { servers in
             let (port, io) = (servers[0].port, servers[0].io)
