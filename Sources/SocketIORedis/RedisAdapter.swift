@@ -73,7 +73,9 @@ package final class RedisAdapter: SocketAdapter, Service, Sendable {
     package func run() async throws {
         await cancelWhenGracefulShutdown {
             await withDiscardingTaskGroup { group in
-                group.addTask(executorPreference: self.executor) { for await _ in self.signal { await self.sendQueued() } }
+                group.addTask(executorPreference: self.executor) {
+                    for await _ in self.signal { await self.sendQueued() }
+                }
                 group.addTask { for await store in self.stores { await store.refreshForever() } }
             }
         }

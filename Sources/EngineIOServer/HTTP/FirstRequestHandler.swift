@@ -159,7 +159,9 @@ final class FirstRequestHandler<HTTP: Sendable>: ChannelInboundHandler, Removabl
     private func becomeHTTP(_ context: ChannelHandlerContext) {
         switch self.waiter {
         case .promise(_, let makeHTTP):
-            self.becomeHTTP(on: context.channel, makeHTTP).assumeIsolated().whenFailure { _ in context.close(promise: nil) }
+            self.becomeHTTP(on: context.channel, makeHTTP).assumeIsolated().whenFailure { _ in
+                context.close(promise: nil)
+            }
         case .acceptor(let acceptor):
             // Nothing more is read until the handlers are there: what is kept meanwhile is what one read brought.
             self.isPassedOn = true

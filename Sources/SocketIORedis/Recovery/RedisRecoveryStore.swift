@@ -75,10 +75,13 @@ final class RedisRecoveryStore: RecoveryStore, Sendable {
         }
     }
 
-    private func read(_ reply: RESPValue, _ script: RedisScript, _ namespace: String) -> Result<[RESPValue], RedisError> {
+    private func read(_ reply: RESPValue, _ script: RedisScript, _ namespace: String) -> Result<[RESPValue], RedisError>
+    {
         if let failure = reply.failure { return .failure(failure) }
         guard let values = reply.array, values.count >= 2, let epoch = values[0].string else {
-            return .failure(RedisError(.unexpectedReply, "\(script.name): the reply does not begin with epoch and number"))
+            return .failure(
+                RedisError(.unexpectedReply, "\(script.name): the reply does not begin with epoch and number")
+            )
         }
         self.state.withLock { state in
             state.isAway = false
@@ -316,7 +319,9 @@ final class RedisRecoveryStore: RecoveryStore, Sendable {
         guard let server = self.link.server(), server.configuration.connectionStateRecovery != nil else { return }
         let sockets = server.recoverableSockets
         // Somebody has to find out that Redis is back.
-        if sockets.isEmpty, self.state.withLock({ $0.isAway }) { _ = await self.call(RecoveryScripts.head, "/", keys: [], []) }
+        if sockets.isEmpty, self.state.withLock({ $0.isAway }) {
+            _ = await self.call(RecoveryScripts.head, "/", keys: [], [])
+        }
         for (namespace, members) in Dictionary(grouping: sockets, by: \.namespace.name) {
             var rest = members[...]
             while !rest.isEmpty {

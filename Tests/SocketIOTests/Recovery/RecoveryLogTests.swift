@@ -128,7 +128,9 @@ import Testing
     }
 
     /// Claims in a copy: a claim changes the owner.
-    private static func canClaim(_ memory: MemoryRecovery, _ request: RecoveryRequest, after time: TimeAmount = .zero) -> Bool {
+    private static func canClaim(_ memory: MemoryRecovery, _ request: RecoveryRequest, after time: TimeAmount = .zero)
+        -> Bool
+    {
         var copy = memory
         return copy.claim(request, now: Self.start + time) != nil
     }
@@ -207,10 +209,13 @@ import Testing
         broadcast()
         memory.park(session, data: nil, now: Self.start)
         let all = memory.claim(Self.request(session), now: Self.start).flatMap { memory.missed($0) }
-        #expect(all?.events.map(\.offset) == [
-            RecoveryOffset(broadcast: 0, direct: 1), RecoveryOffset(broadcast: 1), RecoveryOffset(broadcast: 1, direct: 2),
-            RecoveryOffset(broadcast: 1, direct: 3), RecoveryOffset(broadcast: 2),
-        ])
+        #expect(
+            all?.events.map(\.offset) == [
+                RecoveryOffset(broadcast: 0, direct: 1), RecoveryOffset(broadcast: 1),
+                RecoveryOffset(broadcast: 1, direct: 2),
+                RecoveryOffset(broadcast: 1, direct: 3), RecoveryOffset(broadcast: 2),
+            ]
+        )
         let rest = memory.claim(Self.request(session, "e.1"), now: Self.start).flatMap { memory.missed($0) }
         #expect(rest?.events.count == 3)
     }
