@@ -44,7 +44,7 @@ for target in "${targets[@]}"; do
     awk '/^stat::number_of_executed_units/ { print "    " $2 " inputs, nothing found" }' "$work/$target/log"
     if [ "${FUZZ_KEEP:-}" = 1 ]; then
         rm -rf "$work/$target/merged" && mkdir -p "$work/$target/merged"
-        FUZZ_TARGET=$target "$work/build/release/Fuzz" -merge=1 -max_len=2048 \
+        FUZZ_TARGET=$target "$work/build/release/Fuzz" -set_cover_merge=1 -use_counters=0 -max_len=2048 \
             "$work/$target/merged" "$work/$target/corpus" "$corpus" >"$work/$target/merge.log" 2>&1 </dev/null
         rm -rf "$corpus" && cp -r "$work/$target/merged" "$corpus"
     fi
