@@ -32,8 +32,8 @@ final class RecoveryClient {
 
     let raw: RawClient
     private(set) var memory: Memory
-    /// Events that came while something else was awaited.
-    private var early: [Event] = []
+    /// Packets that came while something else was awaited.
+    private var early: [String] = []
 
     private init(_ raw: RawClient, _ memory: Memory) {
         self.raw = raw
@@ -53,10 +53,10 @@ final class RecoveryClient {
             let client = RecoveryClient(raw, memory)
             try await raw.send(text: "40\(namespace)\(payload ?? memory.payload)")
             // What was missed comes first.
-            var text = try await client.packet()
+            var text = try await client.incoming()
             while !text.hasPrefix("40") {
-                client.early.append(Self.split(text))
-                text = try await client.packet()
+                client.early.append(text)
+                text = try await client.incoming()
             }
             let json = text.drop { $0 != "{" }
             let answer = try JSONDecoder().decode(Answer.self, from: Data(json.utf8))
@@ -67,8 +67,12 @@ final class RecoveryClient {
         }
     }
 
-    /// The next packet, pings answered.
+    /// The next packet as it came.
     func packet() async throws -> String {
+        self.early.isEmpty ? try await self.incoming() : self.early.removeFirst()
+    }
+
+    private func incoming() async throws -> String {
         guard let text = try await self.raw.answering() else { throw ChannelError.eof }
         return text
     }
@@ -81,6 +85,13 @@ final class RecoveryClient {
         let event = self.early.isEmpty ? Self.split(try await self.packet()) : self.early.removeFirst()
         if let offset = event.offset { self.memory.offset = offset }
         return event
+    }
+
+    /// The events that come before the server closes the connection.
+    func untilClosed() async throws -> [String] {
+        var texts: [String] = []
+        while let text = try await self.raw.answering() { texts.append(Self.split(text).text) }
+        return texts
     }
 
     func expect(_ text: String, sourceLocation: SourceLocation = #_sourceLocation) async throws {
@@ -123,9 +134,9 @@ final class RecoveryClient {
         let id = self.nextID
         try await self.raw.send(text: "42\(id)\(event)")
         while true {
-            let text = try await self.packet()
+            let text = try await self.incoming()
             if text.hasPrefix("43\(id)[") { return String(text.dropFirst("43\(id)".count)) }
-            self.early.append(Self.split(text))
+            self.early.append(text)
         }
     }
 
