@@ -5,9 +5,6 @@ import Testing
 /// A client that may come back: remembers what socket.io-client remembers.
 final class RecoveryClient {
     struct Event: Equatable {
-        /// As it came.
-        var packet: String
-        /// Without its offset.
         var text: String
         /// The last argument, if it is a text.
         var offset: String?
@@ -78,14 +75,7 @@ final class RecoveryClient {
     }
 
     /// The next event; its offset is remembered and cut off.
-    func event() async throws -> String { try await self.wholeEvent().text }
-
-    /// The same, as it came.
-    func wholeEvent() async throws -> Event {
-        let event = self.early.isEmpty ? Self.split(try await self.packet()) : self.early.removeFirst()
-        if let offset = event.offset { self.memory.offset = offset }
-        return event
-    }
+    func event() async throws -> String { self.take(Self.split(try await self.packet())) }
 
     /// The events that come before the server closes the connection.
     func untilClosed() async throws -> [String] {
@@ -115,14 +105,17 @@ final class RecoveryClient {
         return texts
     }
 
+    private func take(_ event: Event) -> String {
+        if let offset = event.offset { self.memory.offset = offset }
+        return event.text
+    }
+
     private static func split(_ text: String) -> Event {
-        guard text.hasSuffix(#""]"#), let comma = text.lastIndex(of: ",") else {
-            return Event(packet: text, text: text)
-        }
+        guard text.hasSuffix(#""]"#), let comma = text.lastIndex(of: ",") else { return Event(text: text) }
         let offset = text[text.index(after: comma)...].dropFirst().dropLast(2)
         // Ours begin with the epoch and a dot.
-        guard offset.contains(".") else { return Event(packet: text, text: text) }
-        return Event(packet: text, text: text[..<comma] + "]", offset: String(offset))
+        guard offset.contains(".") else { return Event(text: text) }
+        return Event(text: text[..<comma] + "]", offset: String(offset))
     }
 
     private var nextID = 0
