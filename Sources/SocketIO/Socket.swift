@@ -294,6 +294,11 @@ package final class Socket: @unchecked Sendable {
 
     /// Takes the socket out of its namespace; with `close`, ends its whole connection.
     package func disconnect(close: Bool = false) {
+        guard let recovery = self.namespace.recovery else { return self.leaveNamespace(close: close) }
+        recovery.afterBroadcasts { self.leaveNamespace(close: close) }
+    }
+
+    private func leaveNamespace(close: Bool) {
         self.onLoop {
             guard let client = self.client else { return }
             self.write(.disconnected(self.namespace.name))

@@ -173,6 +173,7 @@ package final class RedisAdapter: SocketAdapter, Service, Sendable {
     }
 
     package func closed(namespace: String) {
+        self.recoveryStore.withLock { $0 }?.closed(namespace)
         self.channels.unwant(self.channel(namespace))
     }
 
@@ -243,6 +244,11 @@ package final class RedisAdapter: SocketAdapter, Service, Sendable {
                         self.enqueue(Publication(command: call.byDigest, script: (call, completed)))
                     },
                     channel: { [weak self] namespace, rooms in self?.channel(namespace, rooms) ?? "" },
+                    listens: { [weak self] channel in self?.channels.isWanted(channel) ?? false },
+                    ready: { [weak self] namespace in
+                        guard let self else { return }
+                        await self.channels.ready(self.channel(namespace))
+                    },
                     server: { [weak self] in self?.server.withLock { $0 } }
                 )
             )

@@ -515,6 +515,26 @@ import Testing
         }
     }
 
+    @Test("Who is told something and then thrown out has been told", arguments: RecoveryBackend.available)
+    func lastWords(_ backend: RecoveryBackend) async throws {
+        try await RecoveryServers.with(backend) { servers in
+            let (port, io) = (servers[0].port, servers[0].io)
+            for round in 0..<10 {
+                try await RecoveryClient.connect(port) { client in
+                    try await client.call(#"["join","r"]"#)
+                    io.to("r").emit("bye", round)
+                    if round % 2 == 0 {
+                        io.in("r").disconnectSockets()
+                    } else {
+                        for socket in await io.of("/").all.localSockets() { socket.disconnect() }
+                    }
+                    try await client.expect(#"42["bye",\#(round)]"#)
+                    try await client.expect("41")
+                }
+            }
+        }
+    }
+
     @Test("A quiet client in a busy namespace comes back although the log has moved on")
     func quiet() async throws {
         try await RecoveryServers.with(.memory, change: { $0.maxEventsPerNamespace = 5 }) { servers in
