@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help run test test-unit test-services test-protocol test-journeys test-browser test-api test-fuzz test-sanitizers bench docs format lint check clean-data
+.PHONY: help run test test-unit test-services test-protocol test-interop test-journeys test-browser test-api test-fuzz test-sanitizers bench docs format lint check clean-data
 
 help:  ## lists the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -19,6 +19,9 @@ test-services:  ## tests against a real Redis and a real PostgreSQL
 test-protocol:  ## Engine.IO and Socket.IO over real sockets
 	@scripts/test.sh protocol
 
+test-interop:  ## the protocol from outside, with raw sockets and other people's clients
+	@scripts/test.sh interop
+
 test-journeys:  ## several instances as processes, real Socket.IO clients
 	@scripts/test.sh journeys
 
@@ -34,7 +37,7 @@ test-fuzz:  ## the decoders under libFuzzer for a minute; FUZZ_SECONDS=600 for t
 test-sanitizers:  ## Swift tests under the thread and the address sanitizer
 	@scripts/sanitizers.sh
 
-bench:  ## measures the Socket.IO server beside python-socketio, one core each
+bench:  ## measures the Socket.IO server beside nchan, Centrifuge and python-socketio, one core each
 	@scripts/bench.sh
 
 docs:  ## the libraries' documentation, into .build/docs

@@ -22,7 +22,7 @@ FUZZER_LIBRARY=$(readlink -f "$resources/clang/lib/linux/libclang_rt.fuzzer_no_m
 export FUZZER_LIBRARY
 
 echo "==> Building the fuzz targets"
-swift build -c release --package-path Tests/Fuzz --scratch-path "$work/build" --product Fuzz
+swift build --quiet -c release --package-path Tests/Fuzz --scratch-path "$work/build" --product Fuzz
 
 # Not a crash of Swift's to be explained at length: libFuzzer shows the stack and keeps the input.
 export SWIFT_BACKTRACE=enable=no
@@ -44,7 +44,7 @@ for target in "${targets[@]}"; do
     awk '/^stat::number_of_executed_units/ { print "    " $2 " inputs, nothing found" }' "$work/$target/log"
     if [ "${FUZZ_KEEP:-}" = 1 ]; then
         rm -rf "$work/$target/merged" && mkdir -p "$work/$target/merged"
-        FUZZ_TARGET=$target "$work/build/release/Fuzz" -merge=1 -max_len=2048 \
+        FUZZ_TARGET=$target "$work/build/release/Fuzz" -set_cover_merge=1 -use_counters=0 -max_len=2048 \
             "$work/$target/merged" "$work/$target/corpus" "$corpus" >"$work/$target/merge.log" 2>&1 </dev/null
         rm -rf "$corpus" && cp -r "$work/$target/merged" "$corpus"
     fi

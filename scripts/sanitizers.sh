@@ -11,7 +11,6 @@ cd "$(dirname "$0")/.."
 
 kinds=(thread address)
 if [ $# -gt 0 ]; then kinds=("$1"); fi
-# ProtocolTests includes the servers; the suites of single parts are beside it.
 filter=${2:-.}
 servers=$PWD/.holdfast/sanitizer-servers
 
@@ -25,7 +24,7 @@ export HOLDFAST_TEST_DATABASE_URL=$DATABASE_URL HOLDFAST_TEST_REDIS_URL=$REDIS_U
 unset DATABASE_URL REDIS_URL
 export SWIFT_BACKTRACE=enable=no
 export SWT_EXPERIMENTAL_MAXIMUM_PARALLELIZATION_WIDTH=$(($(nproc) * 2))
-export TSAN_OPTIONS="halt_on_error=0:exitcode=66:suppressions=$PWD/scripts/tsan.suppressions"
+export TSAN_OPTIONS="halt_on_error=0:exitcode=66"
 # Leaks are not looked for: a test process ends with its event loops running.
 export ASAN_OPTIONS=detect_leaks=0
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Every test on private servers and free ports; the last line counts what passed and what failed.
 #
-#   scripts/test.sh all | unit | services | protocol | journeys | browser | api
+#   scripts/test.sh all | unit | services | protocol | interop | journeys | browser | api
 set -uo pipefail
 cd "$(dirname "$0")/.."
 
@@ -50,14 +50,21 @@ if runs unit; then
     grep -E '^not ok|^    not ok' "$results/web.tap"
 fi
 
-if runs journeys || runs browser; then
+if runs interop || runs journeys || runs browser; then
     if [ ! -x "$venv/bin/pytest" ] || ! cmp -s Tests/requirements.txt "$venv/requirements.txt"; then
-        say "Installing the Python clients that drive the journeys"
+        say "Installing the Python clients that the tests drive"
         rm -rf "$venv"
         python3 -m venv "$venv" && "$venv/bin/pip" install -q --disable-pip-version-check -r Tests/requirements.txt &&
             cp Tests/requirements.txt "$venv/requirements.txt" || exit 1
     fi
     export HOLDFAST_BINARY=$PWD/.build/debug/holdfast
+    if runs interop; then
+        say "Interop: the protocol over raw sockets, and other people's Socket.IO clients"
+        # Most of these tests wait for the clock of a heartbeat: a few processes wait at once.
+        HOLDFAST_FIXTURE=${HOLDFAST_FIXTURE:-$PWD/.build/debug/SocketIOFixture} \
+            "$venv/bin/pytest" -q -n 2 --dist loadfile Tests/Interop --junitxml "$results/Interop.xml"
+        echo $? >"$results/Interop.status"
+    fi
     for suite in Journeys Browser; do
         runs "$(echo "$suite" | tr '[:upper:]' '[:lower:]')" || continue
         say "$suite"

@@ -54,7 +54,11 @@ package struct EngineSessionState: ~Copyable {
     package mutating func tick(now: NIODeadline) -> TickAction {
         switch self.state {
         case .idle(let pingAt) where now >= pingAt:
-            let deadline = now + self.pingTimeout
+            // Counted from when the ping was due, so that a timer's small delays do not add up: a client may ask, at
+            // the very moment both times have passed, whether the session is gone. After a longer stall of ours the
+            // peer has nearly its whole time all the same.
+            let slack = TimeAmount.nanoseconds(self.pingTimeout.nanoseconds / 10)
+            let deadline = max(pingAt + self.pingTimeout, now + self.pingTimeout - slack)
             self.state = .awaitingPong(deadline: deadline)
             return .sendPing(pongDeadline: deadline)
         case .awaitingPong(let deadline) where now >= deadline:
@@ -68,7 +72,9 @@ package struct EngineSessionState: ~Copyable {
     /// What a packet of the peer asks for.
     ///
     /// - Source: Engine.IO protocol 4: only the server pings; a packet out of place ends the session.
-    package mutating func receive(_ packet: EnginePacket, now: NIODeadline) -> PacketAction {
+    ///
+    /// - Parameter now: the clock is read for a pong only, which one packet in thousands is.
+    package mutating func receive(_ packet: EnginePacket, now: @autoclosure () -> NIODeadline) -> PacketAction {
         guard !self.isClosed else { return .none }
         switch packet {
         case .text(let data):
@@ -78,7 +84,7 @@ package struct EngineSessionState: ~Copyable {
         case .pong:
             // One that nobody asked for changes nothing: each would cost its session an entry among the deadlines.
             guard case .awaitingPong = self.state else { return .none }
-            let pingAt = now + self.pingInterval
+            let pingAt = now() + self.pingInterval
             self.state = .idle(pingAt: pingAt)
             return .schedulePing(at: pingAt)
         case .noop:

@@ -53,6 +53,8 @@ package struct PollingState: ~Copyable {
         case none
     }
 
+    private static let ping = EngineMessage(.ping)
+
     private var phase = Phase.open
     private var queue = CircularBuffer<EngineMessage>()
     private var queuedBytes = 0
@@ -79,7 +81,12 @@ package struct PollingState: ~Copyable {
         case .lingering, .over: return .none
         case .open, .upgrading: break
         }
-        self.queue.append(message)
+        if message.frame.readableBytes == Self.ping.frame.readableBytes, message == Self.ping {
+            // Ahead of what waits: behind many polls' worth it would come too late, and cost a session that is alive.
+            self.queue.prepend(message)
+        } else {
+            self.queue.append(message)
+        }
         self.queuedBytes += message.frame.readableBytes + Self.packetOverhead
         if self.queuedBytes > self.maxQueuedBytes { return .tooSlow }
         return self.isPolled ? .flush : .none
@@ -195,7 +202,9 @@ package struct PollingState: ~Copyable {
 
     private static func payload(_ message: EngineMessage) -> ByteBuffer { message.payload }
 
-    /// Takes from the queue what one answer may hold; with the close packet if all of it fits.
+    /// Takes from the queue what one answer may hold; if there is nothing, the close packet.
+    ///
+    /// It never goes along with messages: clients hand those on a little later, and would find the connection closed.
     private mutating func takePayload(andFarewell isLast: Bool = false) -> ByteBuffer {
         var body = ByteBuffer()
         var count = 0
@@ -208,7 +217,7 @@ package struct PollingState: ~Copyable {
             EnginePayload.append(message, to: &body)
             count += 1
         }
-        if isLast, self.queue.isEmpty, count < Self.maxPackets {
+        if isLast, count == 0 {
             EnginePayload.append(Self.farewell, to: &body)
             self.end()
         }

@@ -107,6 +107,8 @@ final class EngineSession: EngineConnection, WebSocketOwner, @unchecked Sendable
     }
 
     func poll(_ exchange: HTTPExchange) {
+        // The timer may be a little late: a poll after the deadline finds no session.
+        self.tick(now: .now())
         guard let polling = self.polling else { return self.refuse(exchange) }
         polling.poll(exchange)
     }

@@ -36,7 +36,7 @@ final class SocketClient: EngineReceiver, @unchecked Sendable {
         guard self.unfinished == nil else { return self.fail() }
         let packet: SocketPacket
         do {
-            packet = try SocketPacket(text)
+            packet = try SocketPacket(text, maxJSONDepth: self.server.configuration.maxJSONDepth)
         } catch {
             self.server.logger.trace("invalid packet", metadata: ["error": "\(error)"])
             return self.fail()
@@ -163,12 +163,17 @@ final class SocketClient: EngineReceiver, @unchecked Sendable {
                 return self.decided(socket, ConnectError(describing: error))
             }
         }
-        guard !rest.isEmpty else { return self.accept(socket) }
         self.pending.append(socket)
+        guard !rest.isEmpty else {
+            // In a later tick: an event that came in the same read was sent before the answer to CONNECT, which the
+            // protocol forbids, and finds nothing that it belongs to.
+            return socket.eventLoop.execute { [weak self] in self?.decided(socket, nil) }
+        }
         let steps = rest
         // Nobody awaits this task: it ends with the middleware, whose time the connect timeout bounds for the
-        // client, and its result comes back to the loop. It does not keep the client: it may never end.
-        Task { [weak self] in
+        // client, and its result comes back to the loop. It does not keep the client: it may never end. It runs on
+        // the loop, because in a storm of connections the threads that it would wake cost more than the middleware.
+        Task(executorPreference: self.server.loops[self.loopIndex].executor) { [weak self] in
             var refusal: ConnectError?
             do {
                 for step in steps {
@@ -181,7 +186,7 @@ final class SocketClient: EngineReceiver, @unchecked Sendable {
                 refusal = ConnectError(describing: error)
             }
             let outcome = refusal
-            socket.eventLoop.execute { [weak self] in self?.decided(socket, outcome) }
+            socket.onLoop { [weak self] in self?.decided(socket, outcome) }
         }
     }
 

@@ -17,6 +17,8 @@ package struct SocketIOConfiguration: Sendable {
     package var clusterTimeout: TimeAmount = .seconds(1)
     /// Time for sockets to acknowledge what a broadcast asks, unless it says another.
     package var ackTimeout: TimeAmount = .seconds(10)
+    /// How deep the JSON of a packet may be nested, 512 at most; deeper, the connection is closed as malformed.
+    package var maxJSONDepth = 16
     /// Namespaces one connection may be in.
     package var maxNamespacesPerConnection = 16
     /// Whether clients that lost their connection may come back as the sockets they were, and for how long.

@@ -38,6 +38,7 @@ struct Fixture: AsyncParsableCommand {
     var threads: Int = 1
 
     func run() async throws {
+        if self.threads <= 1 { Allocator.useOneArena() }
         var logger = Logger(label: "socketio.fixture")
         logger.logLevel = .warning
         let group = MultiThreadedEventLoopGroup(numberOfThreads: max(1, self.threads))
@@ -102,7 +103,8 @@ struct Fixture: AsyncParsableCommand {
         settings.maxEventsPerSecond = nil
         settings.maxPendingEvents = 100_000
         settings.maxPendingAcks = 100_000
-        settings.maxNamespacesPerConnection = 100
+        settings.maxNamespacesPerConnection = 1_000
+        settings.maxJSONDepth = 512
         if self.profile == .recovery {
             var recovery = ConnectionStateRecovery()
             recovery.maxDisconnectionDuration = .milliseconds(2000)

@@ -11,10 +11,9 @@ struct FixtureApplication {
     func install(jwtSecret: String?) {
         let main = self.io.of("/")
         if let jwtSecret {
-            let tokens = TokenVerifier(secret: jwtSecret)
+            let tokens = TokenCheck(secret: jwtSecret)
             main.use(inline: { socket in
-                let token = try? socket.handshake.auth.decode(Credentials.self).token
-                guard let token, tokens.accepts(token) else {
+                guard tokens.accepts(socket.handshake.auth) else {
                     throw ConnectError(message: "Invalid authentication token")
                 }
             })
@@ -30,9 +29,7 @@ struct FixtureApplication {
     }
 
     private func install(on namespace: Namespace) {
-        namespace.onConnection(inline: { socket in
-            socket.emit("auth", arguments: [socket.handshake.auth])
-        })
+        self.greet(on: namespace)
         namespace.on(
             "message",
             inline: { socket, event in
@@ -64,6 +61,23 @@ struct FixtureApplication {
         self.installState(on: namespace)
         if self.profile == .bench {
             namespace.on("seat", inline: { _, event in event.ack.send([RawJSON(trusted: #"{"ok":true}"#)]) })
+        }
+    }
+
+    /// Emits `auth`, apart from the answer to CONNECT that precedes it.
+    ///
+    /// The official suites wait for one message and then begin to wait for the next. Two that arrive in one read are
+    /// one too many for them, with the releases of `ws` that hand both over within one turn of Node's event loop.
+    /// Events that come meanwhile keep their turn: they wait behind this handler.
+    private func greet(on namespace: Namespace) {
+        guard self.profile != .bench else {
+            return namespace.onConnection(inline: { socket in
+                socket.emit("auth", arguments: [socket.handshake.auth])
+            })
+        }
+        namespace.onConnection { socket in
+            try? await Task.sleep(for: .milliseconds(3))
+            socket.emit("auth", arguments: [socket.handshake.auth])
         }
     }
 

@@ -17,7 +17,8 @@ package struct JSONSyntaxError: Error, Sendable, Equatable, CustomStringConverti
 /// - Bounds: nesting up to `maxDepth`; the input's length was bounded by the caller, who also checked its UTF-8.
 /// - Source: RFC 8259.
 struct JSONScanner {
-    static let maxDepth = 16
+    /// Of text that a peer has not sent, or that was checked when it came: what the stack bears many times over.
+    static let maxDepth = 512
 
     /// An object of the form `{"_placeholder":true,"num":n}`.
     struct Placeholder {
@@ -28,6 +29,7 @@ struct JSONScanner {
     private let bytes: UnsafeRawBufferPointer
     private(set) var index: Int
     private var depth = 0
+    private let maxDepth: Int
     private let findsPlaceholders: Bool
     private let refusesDuplicates: Bool
     private(set) var placeholders: [Placeholder] = []
@@ -36,10 +38,12 @@ struct JSONScanner {
         _ bytes: UnsafeRawBufferPointer,
         from index: Int = 0,
         findsPlaceholders: Bool = false,
-        refusesDuplicates: Bool = false
+        refusesDuplicates: Bool = false,
+        maxDepth: Int = Self.maxDepth
     ) {
         self.bytes = bytes
         self.index = index
+        self.maxDepth = min(maxDepth, Self.maxDepth)
         self.findsPlaceholders = findsPlaceholders
         self.refusesDuplicates = refusesDuplicates
     }
@@ -172,7 +176,7 @@ struct JSONScanner {
 
     private mutating func enter() throws(JSONSyntaxError) {
         self.depth += 1
-        if self.depth > Self.maxDepth { throw self.failure("nested deeper than \(Self.maxDepth)") }
+        if self.depth > self.maxDepth { throw self.failure("nested deeper than \(self.maxDepth)") }
     }
 
     private func text(_ range: Range<Int>, is text: StaticString) -> Bool {

@@ -44,7 +44,7 @@ package struct RawJSON: Sendable, Equatable, Codable {
     ///
     /// - Bounds: nesting up to 16; the length is the caller's to bound.
     package init(validating bytes: ByteBuffer) throws(JSONSyntaxError) {
-        try Self.check(bytes, refusesDuplicates: false)
+        try Self.check(bytes, refusesDuplicates: false, maxDepth: 16)
         self.init(trusted: bytes)
     }
 
@@ -103,12 +103,16 @@ package struct RawJSON: Sendable, Equatable, Codable {
         try Self.decoder.decode(JSONTree.self, from: self.bytes).encode(to: encoder)
     }
 
-    private static func check(_ bytes: ByteBuffer, refusesDuplicates: Bool) throws(JSONSyntaxError) {
+    private static func check(
+        _ bytes: ByteBuffer,
+        refusesDuplicates: Bool,
+        maxDepth: Int = JSONScanner.maxDepth
+    ) throws(JSONSyntaxError) {
         let result: Result<Void, JSONSyntaxError> = bytes.withUnsafeReadableBytes { raw in
             guard UTF8Check.isValid(raw) else {
                 return .failure(JSONSyntaxError(message: "text is not UTF-8", offset: 0))
             }
-            var scanner = JSONScanner(raw, refusesDuplicates: refusesDuplicates)
+            var scanner = JSONScanner(raw, refusesDuplicates: refusesDuplicates, maxDepth: maxDepth)
             do throws(JSONSyntaxError) {
                 scanner.skipBlanks()
                 try scanner.skipValue()

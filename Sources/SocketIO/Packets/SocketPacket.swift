@@ -45,14 +45,15 @@ struct SocketPacket: Sendable {
     /// The largest number of a placeholder, and how many there are.
     private var largestPlaceholder = -1
     private var placeholderCount = 0
+    private let maxJSONDepth: Int
 
     /// - Throws: ``PacketError`` for anything the protocol does not know; the connection must then end.
-    init(_ text: ByteBuffer) throws(PacketError) {
+    init(_ text: ByteBuffer, maxJSONDepth: Int = 16) throws(PacketError) {
         guard let first = text.readableBytesView.first, let type = SocketPacketType(rawValue: first) else {
             throw PacketError(.unknownType, "Socket.IO: unknown packet type")
         }
         let result: Result<Self, PacketError> = text.withUnsafeReadableBytes { bytes in
-            var packet = Self(type: type, text: text)
+            var packet = Self(type: type, text: text, maxJSONDepth: maxJSONDepth)
             do throws(PacketError) {
                 try packet.read(bytes)
                 return .success(packet)
@@ -63,7 +64,8 @@ struct SocketPacket: Sendable {
         self = try result.get()
     }
 
-    private init(type: SocketPacketType, text: ByteBuffer) {
+    private init(type: SocketPacketType, text: ByteBuffer, maxJSONDepth: Int) {
+        self.maxJSONDepth = maxJSONDepth
         self.type = type
         self.text = text
     }
@@ -125,6 +127,7 @@ struct SocketPacket: Sendable {
             }
             self.elements = try self.scan(bytes, data) { (scanner: inout JSONScanner) throws(JSONSyntaxError) in
                 var elements: [Range<Int>] = []
+                elements.reserveCapacity(4)
                 try scanner.skipArray { _, range in elements.append(range) }
                 return elements
             }
@@ -142,7 +145,12 @@ struct SocketPacket: Sendable {
         _ body: (inout JSONScanner) throws(JSONSyntaxError) -> [Range<Int>]
     ) throws(PacketError) -> [Range<Int>] {
         let isBinary = self.type == .binaryEvent || self.type == .binaryAck
-        var scanner = JSONScanner(bytes, from: data.lowerBound, findsPlaceholders: isBinary)
+        var scanner = JSONScanner(
+            bytes,
+            from: data.lowerBound,
+            findsPlaceholders: isBinary,
+            maxDepth: self.maxJSONDepth
+        )
         let elements: [Range<Int>]
         do {
             elements = try body(&scanner)
@@ -179,8 +187,17 @@ struct SocketPacket: Sendable {
         default:
             throw PacketError(.malformed, "Socket.IO: an event's name is neither text nor number")
         }
-        guard !Self.reservedNames.contains(self.name) else {
+        guard !Self.isReserved(self.name) else {
             throw PacketError(.malformed, "Socket.IO: an event's name is reserved")
+        }
+    }
+
+    /// The first letter decides nearly always, and saves a hash for each event.
+    private static func isReserved(_ name: String) -> Bool {
+        switch name.utf8.first {
+        case UInt8(ascii: "c"), UInt8(ascii: "d"), UInt8(ascii: "n"), UInt8(ascii: "r"):
+            Self.reservedNames.contains(name)
+        default: false
         }
     }
 

@@ -6,6 +6,8 @@ import Synchronization
 package final class NamespaceRecovery: Sendable {
     private struct Holder {
         var owner: String
+        /// The claim by which it has the session; `nil` until the store has answered.
+        var claim: Int?
         /// `nil` while it is being restored.
         var socket: Socket?
     }
@@ -41,7 +43,7 @@ package final class NamespaceRecovery: Sendable {
     func hold(_ session: RecoverySession, _ socket: Socket) -> Bool {
         self.holders.withLock { holders in
             guard !session.isRecovered || holders[session.pid]?.owner == session.owner else { return false }
-            holders[session.pid] = Holder(owner: session.owner, socket: socket)
+            holders[session.pid] = Holder(owner: session.owner, claim: session.claim, socket: socket)
             return true
         }
     }
@@ -50,10 +52,21 @@ package final class NamespaceRecovery: Sendable {
         self.holders.withLock { if $0[pid]?.owner == owner { $0[pid] = nil } }
     }
 
-    /// Another node has given a session to the connection `owner`.
-    package func lost(_ pid: String, to owner: String) {
+    /// The store has given the session to a connection that asked for it.
+    ///
+    /// - Returns: false if another one has asked on this node meanwhile.
+    func took(_ claim: RecoveryClaim) -> Bool {
+        self.holders.withLock { holders in
+            guard holders[claim.pid]?.owner == claim.owner else { return false }
+            holders[claim.pid]?.claim = claim.number
+            return true
+        }
+    }
+
+    /// A session has been claimed. Word of that may be late, and of a claim that came before ours.
+    func lost(_ pid: String, by claim: Int) {
         let socket = self.holders.withLock { holders -> Socket? in
-            guard let holder = holders[pid], holder.owner != owner else { return nil }
+            guard let holder = holders[pid], let own = holder.claim, own < claim else { return nil }
             holders[pid] = nil
             return holder.socket
         }
@@ -93,6 +106,12 @@ package final class NamespaceRecovery: Sendable {
             // Its client may come back, or is back already, under the same id.
             BroadcastOperator(socket.namespace).to([socket.id]).emit(packet)
         }
+    }
+
+    /// Does something at once, or behind the broadcasts that are still on their way back to this node: who is told
+    /// something and then thrown out has been told.
+    func afterBroadcasts(_ action: @escaping @Sendable () -> Void) {
+        if self.store?.afterBroadcasts(action) != true { action() }
     }
 
     // MARK: Data

@@ -33,8 +33,11 @@ final class PendingRestore: @unchecked Sendable {
         // A connection that this one has overtaken on this node may have been the later one at the store. It has given
         // up, or will; the session is claimed once more.
         guard self.recovery.isHeld(self.claim.pid, by: self.claim.owner),
-            let again = await store.claim(self.claim.request), again.stays == self.claim.stays
+            let again = await store.claim(self.claim.request), again.stays == self.claim.stays,
+            self.recovery.took(again)
         else { return nil }
+        // The loop sees it when this returns.
+        self.socket.session?.claim = again.number
         return await store.missed(self.claim)
     }
 

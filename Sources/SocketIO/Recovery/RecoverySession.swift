@@ -9,6 +9,8 @@ package final class RecoverySession: @unchecked Sendable {
     package let namespace: String
     /// Changes whenever a connection takes the session over: who holds an older one has lost it.
     package let owner: String
+    /// Which of the session's claims gave it to this connection; 0: it began with it.
+    package internal(set) var claim: Int
     /// Whether an earlier connection began it.
     package let isRecovered: Bool
     /// The last broadcast before the session began.
@@ -31,7 +33,7 @@ package final class RecoverySession: @unchecked Sendable {
     var dataWaits = false
     /// Set until what was missed has been read.
     private(set) var restore: PendingRestore?
-    /// What the client is sent behind the answer to its CONNECT.
+    /// What the client is sent in front of the answer to its CONNECT.
     private var replayed: [EncodedPacket] = []
 
     init(sid: String, namespace: String) {
@@ -39,6 +41,7 @@ package final class RecoverySession: @unchecked Sendable {
         self.sid = sid
         self.namespace = namespace
         self.owner = SessionID.random()
+        self.claim = 0
         self.isRecovered = false
         self.start = 0
         self.stays = [:]
@@ -49,6 +52,7 @@ package final class RecoverySession: @unchecked Sendable {
         self.sid = claim.sid
         self.namespace = claim.namespace
         self.owner = claim.owner
+        self.claim = claim.number
         self.isRecovered = true
         self.start = claim.start
         self.stays = claim.stays

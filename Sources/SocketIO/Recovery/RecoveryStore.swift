@@ -18,6 +18,8 @@ package struct RecoveryRequest: Sendable {
 /// A session that its client has come back for.
 package struct RecoveryClaim: Sendable {
     package let request: RecoveryRequest
+    /// Which of the session's claims it is, if the store counts them.
+    package let number: Int
     package let sid: String
     package let start: Int
     package let stays: [String: Int]
@@ -30,6 +32,7 @@ package struct RecoveryClaim: Sendable {
 
     package init(
         _ request: RecoveryRequest,
+        number: Int = 0,
         sid: String,
         start: Int,
         stays: [String: Int],
@@ -39,6 +42,7 @@ package struct RecoveryClaim: Sendable {
         epoch: String
     ) {
         self.request = request
+        self.number = number
         self.sid = sid
         self.start = start
         self.stays = stays
@@ -102,6 +106,11 @@ package protocol RecoveryStore: AnyObject, Sendable {
     /// - Returns: false if it cannot: then the caller sends it without an offset.
     func broadcast(_ packet: EncodedPacket, to namespace: Namespace, rooms: [String], except: [String]) -> Bool
 
+    /// Runs an action when all broadcasts that this node has sent so far have been brought to its loops.
+    ///
+    /// - Returns: false if that is so already: then the caller does it.
+    func afterBroadcasts(_ action: @escaping @Sendable () -> Void) -> Bool
+
     /// A socket has connected, afresh.
     func began(_ session: RecoverySession)
     /// A socket has recovered: its session is open again.
@@ -123,6 +132,7 @@ package protocol RecoveryStore: AnyObject, Sendable {
 }
 
 extension RecoveryStore {
+    package func afterBroadcasts(_ action: @escaping @Sendable () -> Void) -> Bool { false }
     package func prepare(_ namespace: String) async {}
     package func standing(of namespace: String) -> (epoch: String, position: Int)? { nil }
     package func joined(_ room: String, _ session: RecoverySession) {}

@@ -14,8 +14,9 @@ extension Socket {
             recovery.hold(session, self)
             recovery.store?.began(session)
         }
-        self.write(.connected(self.namespace.name, id: self.id, pid: session.pid))
+        // In the reference's order, which its clients cope with: they keep events until they are connected.
         for packet in session.takeReplayed() { self.write(packet) }
+        self.write(.connected(self.namespace.name, id: self.id, pid: session.pid))
     }
 
     func end(_ session: RecoverySession, _ reason: DisconnectReason) {

@@ -47,7 +47,7 @@ extension SocketClient {
             let claim = isHeld ? await recovery.store?.claim(request) : nil
             loop.execute {
                 self.restoring.removeAll { $0 == namespace.name }
-                guard !self.isClosed, let claim, recovery.isHeld(claim.pid, by: claim.owner) else {
+                guard !self.isClosed, let claim, recovery.took(claim) else {
                     namespace.shards[self.loopIndex].recovery?.endRestore()
                     recovery.release(request.pid, owner: request.owner)
                     if !self.isClosed { self.connect(to: namespace, auth: auth) }

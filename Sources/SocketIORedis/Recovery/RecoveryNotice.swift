@@ -4,10 +4,11 @@ import SocketIO
 /// What the recovery scripts publish, beside the messages that nodes publish themselves.
 ///
 /// - Shape: byte 242, `<epoch>.<number>`, a line feed, an encoded ``ClusterMessage``; or byte 243, a pid, a line feed, the
-///   owner that has the session now.
+///   number of the claim that has the session now.
 enum RecoveryNotice {
-    case broadcast(RecoverableMessage, namespace: String)
-    case taken(pid: String, owner: String)
+    /// - Parameter origin: the text that its sender knows it by.
+    case broadcast(RecoverableMessage, namespace: String, origin: String)
+    case taken(pid: String, claim: Int)
 
     /// - Returns: `nil` for anything else.
     init?(_ bytes: ByteBuffer) {
@@ -19,14 +20,15 @@ enum RecoveryNotice {
         guard let head = rest.readString(length: end - rest.readerIndex) else { return nil }
         rest.moveReaderIndex(forwardBy: 1)
         if first == 243 {
-            self = .taken(pid: head, owner: String(buffer: rest))
+            guard let claim = Int(String(buffer: rest)) else { return nil }
+            self = .taken(pid: head, claim: claim)
             return
         }
         let parts = head.split(separator: ".")
         guard parts.count == 2, let number = Int(parts[1]), number > 0,
             let found = Self.message(rest, epoch: String(parts[0]), number: number)
         else { return nil }
-        self = .broadcast(found.0, namespace: found.namespace)
+        self = .broadcast(found.0, namespace: found.namespace, origin: found.origin)
     }
 
     /// A message of a stream, as it was published.
@@ -34,7 +36,7 @@ enum RecoveryNotice {
         _ bytes: ByteBuffer,
         epoch: String,
         number: Int
-    ) -> (RecoverableMessage, namespace: String)? {
+    ) -> (RecoverableMessage, namespace: String, origin: String)? {
         guard let message = ClusterMessage(decoding: bytes), case .broadcast(let packet, _) = message.operation else {
             return nil
         }
@@ -45,7 +47,7 @@ enum RecoveryNotice {
             rooms: message.rooms,
             except: message.except
         )
-        return (numbered, message.namespace)
+        return (numbered, message.namespace, message.node)
     }
 
     /// The packet alone, as it was stored.
@@ -56,13 +58,13 @@ enum RecoveryNotice {
 
     static func bytes(
         _ packet: EncodedPacket,
-        node: String,
+        origin: String,
         namespace: String,
         rooms: [String] = [],
         except: [String] = []
     ) -> ByteBuffer {
         ClusterMessage(
-            node: node,
+            node: origin,
             namespace: namespace,
             rooms: rooms,
             except: except,

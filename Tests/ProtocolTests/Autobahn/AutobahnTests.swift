@@ -25,6 +25,8 @@ final class EngineEcho: EngineApplication {
     ) async throws {
         try await TestServer.with(
             engine: {
+                // No ping stands between a message and its echo, however slow the machine.
+                $0.pingInterval = .minutes(10)
                 $0.maxPayload = maxPayload
                 $0.maxPendingOutboundBytes = 8 * maxPayload
                 $0.perMessageDeflate = compression

@@ -41,7 +41,8 @@ enum FuzzTarget {
     ]
 
     /// The one that was asked for; main has checked that it is there.
-    static let current: Body = all[ProcessInfo.processInfo.environment["FUZZ_TARGET"] ?? ""] ?? { _ in }
+    static let current: Body =
+        all[ProcessInfo.processInfo.environment["FUZZ_TARGET"] ?? ""] ?? { @Sendable (_: UnsafeRawBufferPointer) in }
 }
 
 /// Lengths for cutting an input into pieces, from a seed that is part of the input.

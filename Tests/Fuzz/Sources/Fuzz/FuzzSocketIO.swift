@@ -45,15 +45,16 @@ import NIOCore
     let digits = bytes.count { $0 >= 0x30 && $0 <= 0x39 }
     guard !bytes.contains(0), !hasMark, !hasExponent, !hasEscape, digits < 16 else { return }
     let isFoundations = (try? JSONSerialization.jsonObject(with: Data(bytes), options: .fragmentsAllowed)) != nil
-    precondition(isAccepted == isFoundations, "Foundation disagrees: \(isFoundations)")
+    if isAccepted { precondition(isFoundations, "Foundation refuses what was accepted") }
+    // It overlooks a comma behind the last element.
+    let squeezed = bytes.filter { ![0x20, 0x09, 0x0A, 0x0D].contains($0) }
+    let hasLastComma = zip(squeezed, squeezed.dropFirst()).contains { $0 == 0x2C && ($1 == 0x5D || $1 == 0x7D) }
+    if isFoundations, !hasLastComma { precondition(isAccepted, "Foundation accepts what was refused") }
 }
 
 /// - Holds: a message that was read is the same after it was written and read again.
 @Sendable func fuzzCluster(_ bytes: UnsafeRawBufferPointer) {
     guard let message = ClusterMessage(decoding: ByteBuffer(bytes: bytes)) else { return }
-    // Text that was not UTF-8 was mended when it was read, and may be longer now than a length can say.
-    let longest = ([message.node, message.namespace] + message.rooms + message.except).map(\.utf8.count).max() ?? 0
-    guard longest <= Int(UInt16.max) else { return }
     guard let again = ClusterMessage(decoding: message.encode()) else { preconditionFailure("our own is not accepted") }
     precondition(again == message, "a message differs when it is written again")
 }
