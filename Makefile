@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help run test test-unit test-services test-protocol test-journeys test-browser bench format lint check clean-data
+.PHONY: help run test test-unit test-services test-protocol test-journeys test-browser test-api test-fuzz test-sanitizers bench docs format lint check clean-data
 
 help:  ## lists the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -25,8 +25,20 @@ test-journeys:  ## several instances as processes, real Socket.IO clients
 test-browser:  ## the web client in a headless browser
 	@scripts/test.sh browser
 
+test-api:  ## schemathesis plays /openapi.json: no 5xx, no answer outside the schema
+	@scripts/test.sh api
+
+test-fuzz:  ## the decoders under libFuzzer for a minute; FUZZ_SECONDS=600 for ten minutes each
+	@scripts/fuzz.sh
+
+test-sanitizers:  ## Swift tests under the thread and the address sanitizer
+	@scripts/sanitizers.sh
+
 bench:  ## measures the Socket.IO server beside python-socketio, one core each
 	@scripts/bench.sh
+
+docs:  ## the libraries' documentation, into .build/docs
+	@scripts/docs.sh
 
 format:  ## formats the Swift sources
 	swift format --in-place --recursive --parallel Package.swift Sources Tests

@@ -71,6 +71,7 @@ let package = Package(
         .systemLibrary(name: "CHiredis", providers: [.apt(["libhiredis-dev"])]),
         .systemLibrary(name: "CLibPQ", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
         .systemLibrary(name: "COpenSSL", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
+        .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
 
         // MARK: Stores
         .target(name: "ConnectionPool", dependencies: [deque], swiftSettings: settings),
@@ -94,7 +95,7 @@ let package = Package(
         .target(
             name: "EngineIOServer",
             dependencies: [
-                "EngineIO", nioCore, nioPosix, nioHTTP1, nioWebSocket, hummingbird, hummingbirdCore, httpTypes,
+                "EngineIO", "CZlib", nioCore, nioPosix, nioHTTP1, nioWebSocket, hummingbird, hummingbirdCore, httpTypes,
                 nioHTTPTypes, nioHTTPTypesHTTP1, crypto, logging, metrics,
             ],
             swiftSettings: settings
@@ -106,7 +107,16 @@ let package = Package(
         ),
         .target(
             name: "SocketIORedis",
-            dependencies: ["SocketIO", "Redis", nioCore, nioFoundation, logging, lifecycle, metrics],
+            dependencies: [
+                "SocketIO", "EngineIO", "Redis", nioCore, nioFoundation, deque, logging, lifecycle, metrics,
+            ],
+            resources: [
+                .embedInCode("Recovery/RecoveryCommon.lua"), .embedInCode("Recovery/RecoveryHead.lua"),
+                .embedInCode("Recovery/RecoveryBroadcast.lua"), .embedInCode("Recovery/RecoveryBegin.lua"),
+                .embedInCode("Recovery/RecoveryChange.lua"), .embedInCode("Recovery/RecoveryEmit.lua"),
+                .embedInCode("Recovery/RecoveryEnd.lua"), .embedInCode("Recovery/RecoveryRefresh.lua"),
+                .embedInCode("Recovery/RecoveryClaim.lua"), .embedInCode("Recovery/RecoveryRead.lua"),
+            ],
             swiftSettings: settings
         ),
 
@@ -208,7 +218,7 @@ let package = Package(
         .executableTarget(
             name: "SocketIOFixture",
             dependencies: [
-                "SocketIO", "SocketIORedis", "EngineIOServer", "EngineIO", "Redis", argumentParser, jwtKit, hummingbird,
+                "SocketIO", "SocketIORedis", "EngineIOServer", "EngineIO", "Redis", argumentParser, crypto, hummingbird,
                 nioCore, nioPosix, logging, lifecycle,
             ],
             swiftSettings: settings

@@ -6,7 +6,7 @@
 #   scripts/packages.sh bench   that, and the tools of the benchmark
 set -euo pipefail
 
-packages=(libhiredis-dev libssl-dev libpq-dev postgresql redis-server python3 pkg-config)
+packages=(libhiredis-dev libssl-dev libpq-dev zlib1g-dev postgresql redis-server python3 pkg-config)
 case ${1:-run} in
 run) ;;
 # glewlwyd would set up a MySQL database for itself; with dbconfig-sqlite3 it is a file that nobody reads.

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Every test on private servers and free ports; the last line counts what passed and what failed.
 #
-#   scripts/test.sh all | unit | services | protocol | journeys | browser
+#   scripts/test.sh all | unit | services | protocol | journeys | browser | api
 set -uo pipefail
 cd "$(dirname "$0")/.."
 
@@ -64,6 +64,20 @@ if runs journeys || runs browser; then
         "$venv/bin/pytest" -q "Tests/$suite" --junitxml "$results/$suite.xml"
         echo $? >"$results/$suite.status"
     done
+fi
+
+if [ "$kind" = api ]; then
+    tools=$PWD/.holdfast/venv-api
+    if [ ! -x "$tools/bin/st" ] || ! cmp -s Tests/Api/requirements.txt "$tools/requirements.txt"; then
+        say "Installing schemathesis"
+        rm -rf "$tools"
+        python3 -m venv "$tools" && "$tools/bin/pip" install -q --disable-pip-version-check -r Tests/Api/requirements.txt &&
+            cp Tests/Api/requirements.txt "$tools/requirements.txt" || exit 1
+    fi
+    export HOLDFAST_BINARY=$PWD/.build/debug/holdfast
+    say "Playing /openapi.json"
+    PATH=$tools/bin:$PATH python3 Tests/Api/run.py "$results"
+    echo $? >"$results/api.status"
 fi
 
 scripts/count-results.py "$results"

@@ -189,16 +189,16 @@ package final class Accounts: Sendable {
     /// Accounts whose name or e-mail address begins like `text`, whatever the case; all for an empty one. By name.
     ///
     /// - Bounds: `limit` is brought into 1 to 100.
-    package func search(_ text: String, after cursor: String?, limit: Int) async throws -> [User] {
+    package func search(_ text: String, after last: UserID?, limit: Int) async throws -> [User] {
         let special: Set<Character> = ["\\", "%", "_"]
-        let pattern = text.lowercased().prefix(254).reduce(into: "") { pattern, character in
+        let pattern = text.lowercased().filter { $0 != "\0" }.prefix(254).reduce(into: "") { pattern, character in
             pattern += special.contains(character) ? "\\\(character)" : "\(character)"
         }
         return try await postgres.query(
             """
             SELECT \(unescaped: Self.columns) FROM users
             WHERE (lower(user_id) LIKE \(pattern + "%") OR lower(email) LIKE \(pattern + "%"))
-              AND user_id > \(cursor ?? "")
+              AND user_id > \(last?.rawValue ?? "")
             ORDER BY user_id LIMIT \(Int64(min(max(limit, 1), 100)))::bigint
             """
         ).map { try Self.user($0) }

@@ -15,10 +15,45 @@ package struct EngineConfiguration: Sendable {
     /// Asked on the connection's loop before a handshake; must not block. `nil` lets the request in.
     package var allowRequest: @Sendable (EngineRequest) -> EngineRefusal? = { _ in nil }
 
+    /// Sessions of the endpoint on this node; a handshake beyond them gets 503.
+    package var maxSessions: Int = 250_000
+    /// The smallest polling answer, in bytes, that is compressed for a client that takes gzip; `nil`: none is.
+    package var httpCompression: Int? = 1_024
+    /// Set on the handshake's answer, for load balancers that keep a client with its node; its value is the sid.
+    package var cookie: EngineCookie?
+    /// Compression of WebSocket messages for clients that offer it. `nil`, the default, is off: most messages are
+    /// short, and compressing costs more than the bytes it saves.
+    package var perMessageDeflate: PerMessageDeflate?
+
     /// Which pages of other origins may read the endpoint's HTTP answers, errors included.
     package var cors: EngineCORS = .sameOrigin
 
     package init() {}
+}
+
+/// The sticky cookie of a session.
+package struct EngineCookie: Sendable, Equatable {
+    package enum SameSite: String, Sendable { case strict = "Strict", lax = "Lax", none = "None" }
+
+    package var name: String
+    package var path: String? = "/"
+    package var isHTTPOnly = true
+    package var sameSite: SameSite? = .lax
+    package var maxAgeSeconds: Int?
+    package var isSecure = false
+
+    package init(name: String = "io") { self.name = name }
+
+    /// The value of the `Set-Cookie` field.
+    package func field(sid: String) -> String {
+        var text = "\(self.name)=\(sid)"
+        if let age = self.maxAgeSeconds { text += "; Max-Age=\(age)" }
+        if let path = self.path { text += "; Path=\(path)" }
+        if self.isHTTPOnly { text += "; HttpOnly" }
+        if self.isSecure { text += "; Secure" }
+        if let site = self.sameSite { text += "; SameSite=\(site.rawValue)" }
+        return text
+    }
 }
 
 /// Cross-origin rules for an endpoint's HTTP answers. WebSocket handshakes know none: `allowRequest` looks at them.

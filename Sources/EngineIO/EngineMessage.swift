@@ -69,8 +69,20 @@ package struct EngineMessageBuilder {
 
     /// Puts the header in front of the data.
     package consuming func finish() -> EngineMessage {
+        self.writeHeader(self.isBinary ? 0x82 : 0x81)
+        return EngineMessage(frame: self.bytes, isBinary: self.isBinary)
+    }
+
+    /// The frame of a compressed message, whose data are deflated already: RSV1 is set.
+    ///
+    /// - Source: RFC 7692, section 6.
+    package consuming func finishCompressed(isBinary: Bool) -> ByteBuffer {
+        self.writeHeader(isBinary ? 0xC2 : 0xC1)
+        return self.bytes
+    }
+
+    private mutating func writeHeader(_ first: UInt8) {
         let length = self.bytes.writerIndex - Self.headerRoom
-        let first: UInt8 = self.isBinary ? 0x82 : 0x81
         if length < 126 {
             self.bytes.setInteger(first, at: 8)
             self.bytes.setInteger(UInt8(length), at: 9)
@@ -85,6 +97,5 @@ package struct EngineMessageBuilder {
             self.bytes.setInteger(UInt8(127), at: 1)
             self.bytes.setInteger(UInt64(length), at: 2)
         }
-        return EngineMessage(frame: self.bytes, isBinary: self.isBinary)
     }
 }

@@ -87,7 +87,7 @@ private func lowercased(_ byte: UInt8) -> UInt8 {
 }
 
 /// Decodes `%XX` and `+` of a query; what is no valid escape stays as it is.
-private func percentDecoded(_ text: Substring) -> String {
+func percentDecoded(_ text: Substring) -> String {
     guard text.utf8.contains(where: { $0 == 0x25 || $0 == 0x2B }) else { return String(text) }
     let bytes = Array(text.utf8)
     var out: [UInt8] = []

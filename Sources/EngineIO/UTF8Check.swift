@@ -1,7 +1,21 @@
 /// Strict UTF-8, as text messages must be: no overlong forms, no surrogates, nothing above U+10FFFF.
 package enum UTF8Check {
     package static func isValid(_ bytes: UnsafeRawBufferPointer) -> Bool {
-        var index = 0
+        Self.wholeSequences(bytes, from: 0) == bytes.count
+    }
+
+    /// How many bytes of text that is still coming are whole sequences; what follows them, 3 bytes at most, may yet
+    /// become one. `nil` if the text cannot become UTF-8, whatever comes.
+    ///
+    /// - Parameter start: what was returned for the text's beginning.
+    package static func validPrefix(_ bytes: UnsafeRawBufferPointer, from start: Int) -> Int? {
+        let end = Self.wholeSequences(bytes, from: start)
+        return end == bytes.count || Self.mayBecomeSequence(.init(rebasing: bytes[end...])) ? end : nil
+    }
+
+    /// The index of the first byte that does not belong to a whole sequence.
+    private static func wholeSequences(_ bytes: UnsafeRawBufferPointer, from start: Int) -> Int {
+        var index = start
         let count = bytes.count
         while index < count {
             // Most of what is sent is ASCII: look at eight bytes at a time while it lasts.
@@ -13,10 +27,22 @@ package enum UTF8Check {
                 }
             }
             let length = Self.sequenceLength(bytes, at: index)
-            if length == 0 { return false }
+            if length == 0 { return index }
             index += length
         }
-        return true
+        return index
+    }
+
+    /// Whether bytes are the beginning of a sequence that lacks its end: filled up with the one or the other
+    /// continuation byte they are a sequence, because the second byte is the only one with bounds of its own.
+    private static func mayBecomeSequence(_ bytes: UnsafeRawBufferPointer) -> Bool {
+        guard let first = bytes.first else { return true }
+        let length = first >= 0xF0 ? 4 : first >= 0xE0 ? 3 : 2
+        guard bytes.count < length else { return false }
+        return [0x80, 0xBF].contains { (filler: UInt8) in
+            let whole = Array(bytes) + Array(repeating: filler, count: length - bytes.count)
+            return whole.withUnsafeBytes { Self.sequenceLength($0, at: 0) == length }
+        }
     }
 
     /// The length of the sequence at `index`, 0 if there is no valid one.

@@ -8,6 +8,8 @@ import NIOCore
 final class EngineLoop: @unchecked Sendable {
     let eventLoop: any EventLoop
     let server: EngineServer.Shared
+    /// `nil` if messages are not compressed on this endpoint.
+    let compression: MessageCompression?
 
     /// Sessions by slot; slots are used again, with another generation.
     private var slots: [Slot] = []
@@ -24,6 +26,8 @@ final class EngineLoop: @unchecked Sendable {
     /// Connections written to in this tick; flushed once at its end.
     private var dirty: [WebSocketTransport] = []
     private var spare: [WebSocketTransport] = []
+    /// Those that are not WebSocket connections of this loop; apart, because they are few.
+    private var others: [any EndOfTickFlushing] = []
     private var flushIsScheduled = false
 
     private struct Slot {
@@ -40,6 +44,7 @@ final class EngineLoop: @unchecked Sendable {
     init(eventLoop: any EventLoop, server: EngineServer.Shared) {
         self.eventLoop = eventLoop
         self.server = server
+        self.compression = server.configuration.perMessageDeflate.flatMap { MessageCompression($0) }
     }
 
     // MARK: Sessions
@@ -117,6 +122,15 @@ final class EngineLoop: @unchecked Sendable {
     /// broadcasts lies in the channel and leaves in one system call.
     func markDirty(_ transport: WebSocketTransport) {
         self.dirty.append(transport)
+        self.scheduleFlush()
+    }
+
+    func markDirty(_ other: any EndOfTickFlushing) {
+        self.others.append(other)
+        self.scheduleFlush()
+    }
+
+    private func scheduleFlush() {
         guard !self.flushIsScheduled else { return }
         self.flushIsScheduled = true
         self.eventLoop.assumeIsolated().execute { self.flushDirty() }
@@ -126,6 +140,16 @@ final class EngineLoop: @unchecked Sendable {
         self.flushIsScheduled = false
         swap(&self.dirty, &self.spare)
         for transport in self.spare { transport.flush() }
+        self.compression?.forget()
         self.spare.removeAll(keepingCapacity: true)
+        guard !self.others.isEmpty else { return }
+        let others = self.others
+        self.others.removeAll(keepingCapacity: true)
+        for other in others { other.flush() }
     }
+}
+
+/// Something that gathers what is written within a tick of a loop.
+protocol EndOfTickFlushing: AnyObject {
+    func flush()
 }

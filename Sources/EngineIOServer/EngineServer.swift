@@ -14,6 +14,7 @@ package final class EngineServer: Sendable {
         let configuration: EngineConfiguration
         let application: any EngineApplication
         let logger: Logger
+        let sessions = SessionTable()
         private let count = Atomic<Int>(0)
         private let handshakeHead: [UInt8]
         private let handshakeTail: [UInt8]
@@ -44,6 +45,43 @@ package final class EngineServer: Sendable {
             builder.bytes.writeString(upgrades.map { "\"\($0)\"" }.joined(separator: ","))
             builder.bytes.writeBytes(self.handshakeTail)
             return builder.finish()
+        }
+
+        /// What a request for an endpoint is.
+        enum RequestKind {
+            case handshake
+            case session(EngineSession)
+        }
+
+        /// Which request this is, or what is wrong with it. Whether the session is carried by the transport that the
+        /// request names is for the session's loop to say.
+        ///
+        /// - Source: the reference server's `verify`; the order of the checks is its.
+        func verify(_ query: EngineQuery, isGet: Bool, isUpgrade: Bool) throws(EngineErrorCode) -> RequestKind {
+            guard let transport = query.transport else { throw .unknownTransport }
+            if let sid = query.sid {
+                guard let session = self.sessions[sid] else { throw .unknownSession }
+                guard isUpgrade == (transport == .websocket), isGet || !isUpgrade else { throw .badRequest }
+                return .session(session)
+            }
+            guard isGet else { throw .badMethod }
+            guard isUpgrade == (transport == .websocket), !query.isScript else { throw .badRequest }
+            return .handshake
+        }
+
+        /// Why a handshake that is well-formed does not become a session; `nil` if it does.
+        func refusal(of request: EngineRequest, _ query: EngineQuery) -> HTTPAnswer? {
+            var answer: HTTPAnswer?
+            if let refusal = self.configuration.allowRequest(request) {
+                answer = .refusal(refusal)
+            } else if !query.isProtocol4 {
+                answer = .refusal(.unsupportedProtocol)
+            } else if self.sessionCount >= self.configuration.maxSessions {
+                let retry = Int.random(in: 1...5)  // Not all of them at once.
+                answer = .refusal(EngineRefusal(status: 503, message: "Too many sessions", retryAfterSeconds: retry))
+            }
+            if answer != nil { EngineMetrics.shared.refused.increment() }
+            return answer
         }
 
         func sessionOpened() {

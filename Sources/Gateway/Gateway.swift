@@ -320,14 +320,16 @@ package struct Gateway: Sendable {
             events: slices.events,
             seating: slices.seating,
             orders: slices.orders,
-            authenticator: authenticator
+            authenticator: authenticator,
+            audit: audit
         ).add(to: router)
         QueueRoutes(
             events: slices.events,
             waitingRoom: slices.waitingRoom,
             presence: presence,
             standings: StandingWriter(passes: passes),
-            authenticator: authenticator
+            authenticator: authenticator,
+            audit: audit
         ).add(to: router)
         SeatRoutes(
             events: slices.events,

@@ -24,6 +24,7 @@ struct Serve: AsyncParsableCommand {
               ACCESS_TOKEN_TTL, REFRESH_TOKEN_TTL  seconds [3600, 1209600]
               DUPLICATE_LOGIN                    allow, replace or reject [allow]
               MAX_SESSIONS_PER_USER              with allow; the oldest goes [10]
+              REQUIRED_GROUP                     only members of it, and administrators, may use the service [unset]
               MAX_CONNECTIONS_PER_ADDRESS        sockets of one address [10000]
               STATE_TTL                          seconds a user's state outlives the last activity [3600]
               HOLDFAST_INSTANCE                  name in logs [host:port]

@@ -2,6 +2,7 @@ import Accounts
 import ArgumentParser
 import Gateway
 import HoldfastCore
+import Sessions
 
 struct UserCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -55,7 +56,15 @@ struct UserCommand: AsyncParsableCommand {
                     role: role
                 )
                 switch outcome {
-                case .registered(let user): print(user.userID)
+                case .registered(let user):
+                    try await AuditLog(postgres: slices.postgres).record(
+                        "operator.account.created",
+                        actor: nil,
+                        subject: user.userID,
+                        address: nil,
+                        facts: ["role": user.role.rawValue]
+                    )
+                    print(user.userID)
                 case .exists: throw CommandFailure("the user '\(userID)' exists already")
                 case .busy: throw CommandFailure("too busy to hash the password; try again")
                 }

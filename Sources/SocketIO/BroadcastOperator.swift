@@ -1,16 +1,17 @@
 import EngineIO
 package import NIOCore
-import Synchronization
 
 /// Chooses sockets by rooms, then does something with all of them, on every node.
 ///
 /// `io.to("seats:1").except("banned").emit("seat-locked", payload)`
 package struct BroadcastOperator: Sendable {
-    private let namespace: Namespace
-    private var rooms: [String] = []
-    private var exceptRooms: [String] = []
-    private var isLocal = false
+    let namespace: Namespace
+    private(set) var rooms: [String] = []
+    private(set) var exceptRooms: [String] = []
+    private(set) var isLocal = false
     private var isVolatile = false
+    /// How long answers are waited for; `nil`: as the configuration says.
+    private(set) var patience: TimeAmount?
 
     init(_ namespace: Namespace) { self.namespace = namespace }
 
@@ -25,6 +26,9 @@ package struct BroadcastOperator: Sendable {
     package var local: Self { self.with { $0.isLocal = true } }
     /// Sockets that have not taken what was sent before miss it.
     package var volatile: Self { self.with { $0.isVolatile = true } }
+
+    /// How long `emitWithAck`, `fetchSockets` and `counts` wait for answers.
+    package func timeout(_ time: TimeAmount) -> Self { self.with { $0.patience = time } }
 
     private func with(_ change: (inout Self) -> Void) -> Self {
         var copy = self
@@ -46,9 +50,17 @@ package struct BroadcastOperator: Sendable {
 
     package func emit(prepared: PreparedEvent) { self.send(prepared.packet) }
 
+    func emit(_ packet: EncodedPacket) { self.send(packet) }
+
     private func send(_ packet: EncodedPacket) {
         SocketIOMetrics.shared.broadcastSent()
         let (rooms, except, isVolatile) = (self.rooms, self.exceptRooms, self.isVolatile)
+        if let recovery = self.namespace.recovery, !isVolatile,
+            recovery.broadcast(packet, in: self.namespace, rooms: rooms, except: except, isLocal: self.isLocal)
+        {
+            if recovery.store?.isShared == false { self.publish(.broadcast(packet, isVolatile: false)) }
+            return
+        }
         self.namespace.onShards { shard in
             shard.broadcast(packet, rooms: rooms, except: except, isVolatile: isVolatile)
         }
@@ -61,7 +73,7 @@ package struct BroadcastOperator: Sendable {
     package func socketsLeave(_ rooms: String...) { self.apply(.leave(rooms)) }
     package func disconnectSockets(close: Bool = false) { self.apply(.disconnect(close: close)) }
 
-    private func apply(_ operation: ClusterMessage.Operation) {
+    func apply(_ operation: ClusterMessage.Operation) {
         self.namespace.apply(operation, rooms: self.rooms, except: self.exceptRooms)
         self.publish(operation)
     }
@@ -79,9 +91,9 @@ package struct BroadcastOperator: Sendable {
         )
     }
 
-    /// This node's sockets.
-    package func fetchSockets() async -> [Socket] {
-        let found = Mutex<[Socket]>([])
+    /// This node's sockets themselves.
+    package func localSockets() async -> [Socket] {
+        var found: [Socket] = []
         let (rooms, except) = (self.rooms, self.exceptRooms)
         for shard in self.namespace.shards {
             let sockets = try? await shard.eventLoop.submit {
@@ -89,9 +101,9 @@ package struct BroadcastOperator: Sendable {
                 shard.forEach(rooms: rooms, except: except) { sockets.append($0) }
                 return sockets
             }.get()
-            found.withLock { $0 += sockets ?? [] }
+            found += sockets ?? []
         }
-        return found.withLock { $0 }
+        return found
     }
 }
 
@@ -110,7 +122,7 @@ extension Namespace {
                 case .join(let names): for name in names { shard.join(socket, name) }
                 case .leave(let names): for name in names { shard.leave(socket, name) }
                 case .disconnect(let close): socket.disconnect(close: close)
-                case .broadcast: break
+                default: break
                 }
             }
         }

@@ -1,5 +1,7 @@
 package import EngineIO
+import FoundationEssentials
 package import NIOCore
+import NIOFoundationCompat
 import Synchronization
 
 /// How a socket came to be: the HTTP request of its connection and the payload of its CONNECT.
@@ -78,7 +80,7 @@ package struct Ack: Sendable {
     }
 }
 
-/// Makes JSON of arguments. One that cannot be encoded becomes `null`: it is our own mistake, and a client that
+/// Makes JSON of arguments; `ByteBuffer` and `Data` travel as attachments, if they are arguments of their own. One that cannot be encoded becomes `null`: it is our own mistake, and a client that
 /// waits for an answer is better off with one.
 func encodeArguments(_ arguments: [any Encodable & Sendable]) -> [RawJSON] {
     arguments.map { argument in
@@ -93,6 +95,10 @@ func encodeArguments(_ arguments: [any Encodable & Sendable]) -> [RawJSON] {
             return RawJSON(trusted: String(number))
         case let flag as Bool:
             return RawJSON(trusted: flag ? "true" : "false")
+        case let bytes as ByteBuffer:
+            return RawJSON(binary: bytes)
+        case let bytes as Data:
+            return RawJSON(binary: ByteBuffer(data: bytes))
         default:
             guard let raw = try? RawJSON(encoding: argument) else {
                 SocketIOMetrics.shared.encodingFailed()

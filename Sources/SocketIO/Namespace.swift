@@ -3,37 +3,57 @@ import Synchronization
 
 /// A namespace: handlers, sockets and rooms of its own.
 ///
-/// Give it its handlers before the server runs. Broadcasts and look-ups may come from any thread.
+/// Give it its handlers before the server runs; later ones are called from the next event on. Broadcasts and look-ups
+/// may come from any thread.
 package final class Namespace: Sendable {
     package let name: String
-    /// The server owns its namespaces and outlives them.
+    /// The server owns its namespaces and outlives their sockets.
     unowned let server: SocketIOServer
-    private let shardsBox = Mutex<[NamespaceShard]>([])
-    private let handlersBox = Mutex(Handlers())
+    /// `nil` unless clients may come back.
+    let recovery: NamespaceRecovery?
+    /// One for each loop. Written once, by `init`, before anybody else knows this object.
+    private(set) nonisolated(unsafe) var shards: [NamespaceShard] = []
+    let handlerBox: HandlerBox
+    /// A namespace of a pattern takes its name out of the server's table when nobody needs it any more.
+    private let lease: NamespaceLease?
     /// How many members each room has on this node.
     private let registry = Mutex<[String: Int]>([:])
     private let socketCount = Atomic<Int>(0)
 
-    init(name: String, server: SocketIOServer, handlers: Handlers = Handlers()) {
+    init(
+        name: String,
+        server: SocketIOServer,
+        handlers: HandlerBox = HandlerBox(),
+        lease: NamespaceLease? = nil
+    ) {
         self.name = name
         self.server = server
-        self.handlersBox.withLock { $0 = handlers }
-        let shards = server.loops.map { NamespaceShard(namespace: self, eventLoop: $0.eventLoop) }
-        self.shardsBox.withLock { $0 = shards }
+        self.recovery = server.configuration.connectionStateRecovery.map { NamespaceRecovery(settings: $0, server: server) }
+        self.handlerBox = handlers
+        self.lease = lease
+        self.shards = server.loops.map { NamespaceShard(namespace: self, eventLoop: $0.eventLoop) }
     }
 
-    var shards: [NamespaceShard] { self.shardsBox.withLock { $0 } }
-    var handlers: Handlers { self.handlersBox.withLock { $0 } }
+    func leaseIsHeld() { self.lease?.hold() }
+
+    /// As they are now. Loops read their shard's, which takes no lock.
+    var handlers: Handlers { self.handlerBox.snapshot.handlers }
 
     private func change(_ body: (inout sending Handlers) -> Void) {
-        self.handlersBox.withLock { body(&$0) }
+        self.handlerBox.change(body)
+        self.server.handlersChanged(self.handlerBox)
     }
 
     // MARK: Handlers
 
     /// Runs before a socket is taken in, in order; throw ``ConnectError`` to refuse it.
     package func use(_ body: @escaping @Sendable (Socket) async throws -> Void) {
-        self.change { $0.middleware.append(body) }
+        self.change { $0.middleware.append(.queued(body)) }
+    }
+
+    /// The same on the connection's loop, at once; must not block.
+    package func use(inline body: @escaping @Sendable (Socket) throws -> Void) {
+        self.change { $0.middleware.append(.inline(body)) }
     }
 
     package func onConnection(_ body: @escaping @Sendable (Socket) async -> Void) {
@@ -61,35 +81,24 @@ package final class Namespace: Sendable {
         self.change { $0.events[event] = .inline(body) }
     }
 
-    /// Decodes the first argument; an event that does not fit goes to `onInvalidEvent`.
-    package func on<Payload: Decodable & Sendable>(
-        _ event: String,
-        as type: Payload.Type,
-        _ body: @escaping @Sendable (Socket, Payload, Ack) async -> Void
-    ) {
-        self.on(event) { [unowned self] socket, event in
-            let payload: Payload
-            do {
-                payload = try event.decode(type)
-            } catch {
-                self.handlers.invalidEvent?(socket, event, error)
-                return
-            }
-            await body(socket, payload, event.ack)
-        }
-    }
-
     /// Sees every event before its handler, on the loop.
     package func onAny(inline body: @escaping @Sendable (Socket, SocketEvent) -> Void) {
         self.change { $0.any.append(body) }
     }
 
+    /// Called on the loop for events without a handler; without this they are ignored.
     package func onUnknownEvent(_ body: @escaping @Sendable (Socket, SocketEvent) -> Void) {
         self.change { $0.unknownEvent = body }
     }
 
+    /// Called, in place of a typed handler, for an event whose arguments do not fit, and for an error that a handler
+    /// throws; on any thread. Without this such events are ignored. None of them is acknowledged by itself.
     package func onInvalidEvent(_ body: @escaping @Sendable (Socket, SocketEvent, any Error) -> Void) {
         self.change { $0.invalidEvent = body }
+    }
+
+    func setServerSide(_ event: String, _ body: @escaping @Sendable (ServerSideEvent) -> Void) {
+        self.change { $0.serverSide[event] = body }
     }
 
     // MARK: Broadcasting
@@ -98,12 +107,19 @@ package final class Namespace: Sendable {
         BroadcastOperator(self).emit(event, arguments: encodeArguments(arguments))
     }
 
+    package func timeout(_ time: TimeAmount) -> BroadcastOperator { BroadcastOperator(self).timeout(time) }
+    package func socketsJoin(_ rooms: String...) { BroadcastOperator(self).apply(.join(rooms)) }
+    package func socketsLeave(_ rooms: String...) { BroadcastOperator(self).apply(.leave(rooms)) }
+    package func disconnectSockets(close: Bool = false) { BroadcastOperator(self).disconnectSockets(close: close) }
+    package func fetchSockets() async -> ClusterList<RemoteSocket> { await BroadcastOperator(self).fetchSockets() }
+
     package func emit(_ event: String, raw: ByteBuffer) { BroadcastOperator(self).emit(event, raw: raw) }
 
     package func to(_ rooms: String...) -> BroadcastOperator { BroadcastOperator(self).to(rooms) }
     package func `in`(_ rooms: String...) -> BroadcastOperator { BroadcastOperator(self).to(rooms) }
     package func except(_ rooms: String...) -> BroadcastOperator { BroadcastOperator(self).except(rooms) }
     package var local: BroadcastOperator { BroadcastOperator(self).local }
+    package var volatile: BroadcastOperator { BroadcastOperator(self).volatile }
     package var all: BroadcastOperator { BroadcastOperator(self) }
 
     // MARK: This node's members
@@ -140,7 +156,8 @@ package final class Namespace: Sendable {
     /// its way there, and what follows it must not overtake it.
     func onShards(_ body: @escaping @Sendable (NamespaceShard) -> Void) {
         for shard in self.shards {
-            if shard.eventLoop.inEventLoop { body(shard) } else { shard.eventLoop.execute { body(shard) } }
+            let isNext = shard.eventLoop.inEventLoop && shard.recovery?.isBehind != true
+            if isNext { body(shard) } else { shard.eventLoop.execute { body(shard) } }
         }
     }
 

@@ -39,11 +39,22 @@ final class NamespaceShard: @unchecked Sendable {
     private let everyone = LocalRoom(name: "")
     private var rooms: [String: LocalRoom] = [:]
     private var socketsByID: [String: Socket] = [:]
+    /// `nil` unless clients may come back.
+    let recovery: ShardRecovery?
+    /// Looked at anew for each connection, read as it is for each event.
+    private var snapshot: HandlerSnapshot
+
+    /// What the sockets of this loop call.
+    var handlers: Handlers { self.snapshot.handlers }
 
     init(namespace: Namespace, eventLoop: any EventLoop) {
         self.namespace = namespace
+        self.snapshot = namespace.handlerBox.snapshot
         self.eventLoop = eventLoop
+        self.recovery = namespace.recovery.map { ShardRecovery($0.store?.standing(of: namespace.name)) }
     }
+
+    func refreshHandlers() { self.snapshot = self.namespace.handlerBox.snapshot }
 
     // MARK: Membership
 
@@ -75,12 +86,14 @@ final class NamespaceShard: @unchecked Sendable {
         }
         room.add(socket)
         self.namespace.roomJoined(name)
+        if let session = socket.session { self.joined(name, session) }
     }
 
     func leave(_ socket: Socket, _ name: String) {
         guard let room = self.rooms[name], socket.memberships.contains(where: { $0.room === room }) else { return }
         room.remove(socket)
         self.left(room)
+        if let session = socket.session { self.left(name, session) }
     }
 
     private func left(_ room: LocalRoom) {

@@ -14,6 +14,8 @@ package final class Socket: @unchecked Sendable {
     package let handshake: Handshake
 
     let shard: NamespaceShard
+    /// What makes the socket recoverable; `nil` unless the server is told to.
+    package let session: RecoverySession?
     /// `nil` once the socket is disconnected, which is what breaks the circle of references.
     private(set) var client: SocketClient?
 
@@ -22,58 +24,93 @@ package final class Socket: @unchecked Sendable {
     /// The rooms this socket is in, and its place in each; the first is the namespace itself.
     var memberships: ContiguousArray<LocalRoom.Membership> = []
     private let queue = HandlerQueue()
-    private var ownHandlers: [String: EventHandler]?
-    private var ownDisconnectHandlers: [DisconnectHandler]?
+    private var own: OwnHandlers?
     private var pendingAcks: [Int: PendingAck]?
     private var nextAckID = 0
-    private var isJoined = false
+    private(set) var isJoined = false
 
     // MARK: State for all threads
 
     private let dataBox = Mutex<(any Sendable)?>(nil)
     private let connectedFlag = Atomic<Bool>(false)
 
+    /// Handlers of one socket alone; few sockets have any.
+    private final class OwnHandlers {
+        var events: [String: EventHandler] = [:]
+        var disconnect: [DisconnectHandler] = []
+        var any: [@Sendable (SocketEvent) -> Void] = []
+    }
+
     private struct PendingAck {
         var complete: @Sendable (Result<SocketEvent, AckError>) -> Void
         var timeout: Scheduled<Void>?
     }
 
-    init(id: String, namespace: Namespace, shard: NamespaceShard, client: SocketClient, auth: RawJSON) {
+    init(
+        id: String,
+        namespace: Namespace,
+        shard: NamespaceShard,
+        client: SocketClient,
+        auth: RawJSON,
+        session: RecoverySession? = nil
+    ) {
         self.id = id
         self.namespace = namespace
         self.shard = shard
         self.client = client
+        self.session = session
         self.eventLoop = shard.eventLoop
         self.handshake = Handshake(auth: auth, request: client.connection.request)
     }
 
     package var isConnected: Bool { self.connectedFlag.load(ordering: .acquiring) }
 
+    /// Whether this is an earlier socket that has come back: its id, rooms and data are restored, and what it missed
+    /// is sent before anything else.
+    package var recovered: Bool { self.session?.isRecovered ?? false }
+
     /// Whatever you want to keep with the socket. Any thread.
+    ///
+    /// A recovered socket has the data of its predecessor. Between nodes they travel as JSON: what is neither
+    /// ``RawJSON`` nor `Encodable` stays behind, and what arrives is ``RawJSON``, which ``data(as:)`` decodes.
     package var data: (any Sendable)? {
         get { self.dataBox.withLock { $0 } }
-        set { self.dataBox.withLock { $0 = newValue } }
+        set {
+            self.dataBox.withLock { $0 = newValue }
+            if self.session != nil { self.namespace.recovery?.dataChanged(of: self) }
+        }
     }
 
-    package func data<T: Sendable>(as type: T.Type) -> T? { self.data as? T }
+    /// Sets what a store has kept: it need not be told.
+    func restore(data: (any Sendable)?) { self.dataBox.withLock { $0 = data } }
+
+    package func data<T: Sendable>(as type: T.Type) -> T? {
+        let data = self.data
+        if let value = data as? T { return value }
+        guard let raw = data as? RawJSON, let type = type as? any (Decodable & Sendable).Type else { return nil }
+        return (try? raw.decode(type)) as? T
+    }
 
     // MARK: Emitting
 
     package func emit(_ event: String, _ arguments: any Encodable & Sendable...) {
-        self.send(.event(self.namespace.name, event, encodeArguments(arguments)))
+        self.sendEvent(.event(self.namespace.name, event, encodeArguments(arguments)))
     }
 
     /// Emits arguments that are JSON already.
     package func emit(_ event: String, arguments: [RawJSON]) {
-        self.send(.event(self.namespace.name, event, arguments))
+        self.sendEvent(.event(self.namespace.name, event, arguments))
     }
 
     /// Emits one argument that is JSON already.
     package func emit(_ event: String, raw: ByteBuffer) {
-        self.send(.event(self.namespace.name, event, [RawJSON(trusted: raw)]))
+        self.sendEvent(.event(self.namespace.name, event, [RawJSON(trusted: raw)]))
     }
 
-    package func emit(prepared: PreparedEvent) { self.send(prepared.packet) }
+    package func emit(prepared: PreparedEvent) { self.sendEvent(prepared.packet) }
+
+    /// Emits what the client may miss: it is dropped if the client has not taken what was sent before.
+    package var volatile: VolatileSocket { VolatileSocket(socket: self) }
 
     /// Emits an event and waits for the client's answer.
     package func emitWithAck(
@@ -87,6 +124,22 @@ package final class Socket: @unchecked Sendable {
                 continuation.resume(with: result.mapError { $0 as any Error })
             }
         }
+    }
+
+    /// The same with the answer's first argument decoded.
+    package func emitWithAck<T: Decodable & Sendable>(
+        _ event: String,
+        _ arguments: any Encodable & Sendable...,
+        as type: T.Type,
+        timeout: TimeAmount
+    ) async throws -> T {
+        let arguments = encodeArguments(arguments)
+        let answer = try await withCheckedThrowingContinuation { continuation in
+            self.emit(event, arguments: arguments, timeout: timeout) { result in
+                continuation.resume(with: result.mapError { $0 as any Error })
+            }
+        }
+        return try answer.decode(type)
     }
 
     /// Emits an event; `completion` runs on the loop with the answer, or without one at the timeout or disconnect.
@@ -114,10 +167,29 @@ package final class Socket: @unchecked Sendable {
         }
     }
 
+    /// On the loop: an acknowledgement under an id that a broadcast has chosen.
+    func expectAck(_ id: Int, _ completion: @escaping @Sendable (Result<SocketEvent, AckError>) -> Void) {
+        guard self.isJoined, (self.pendingAcks?.count ?? 0) < self.namespace.server.configuration.maxPendingAcks else {
+            return completion(.failure(.tooMany))
+        }
+        self.pendingAcks = self.pendingAcks ?? [:]
+        self.pendingAcks?[id] = PendingAck(complete: completion, timeout: nil)
+    }
+
+    func giveUpAck(_ id: Int) {
+        self.pendingAcks?.removeValue(forKey: id)?.complete(.failure(.timeout))
+    }
+
     /// To others: all of the namespace, or of the rooms named, without this socket.
     package var broadcast: BroadcastOperator { BroadcastOperator(self.namespace).except(self.id) }
-    package func to(_ rooms: String...) -> BroadcastOperator {
-        BroadcastOperator(self.namespace).to(rooms).except(self.id)
+    package func to(_ rooms: String...) -> BroadcastOperator { self.broadcast.to(rooms) }
+    package func `in`(_ rooms: String...) -> BroadcastOperator { self.broadcast.to(rooms) }
+    package func except(_ rooms: String...) -> BroadcastOperator { self.broadcast.except(rooms) }
+
+    /// An event without acknowledgement, which a client that comes back can be sent again.
+    private func sendEvent(_ packet: EncodedPacket) {
+        guard let recovery = self.namespace.recovery else { return self.send(packet) }
+        self.onLoop { recovery.emit(packet, to: self) }
     }
 
     func send(_ packet: EncodedPacket) {
@@ -191,13 +263,30 @@ package final class Socket: @unchecked Sendable {
     }
 
     package func onDisconnect(_ body: @escaping @Sendable (DisconnectReason) async -> Void) {
-        self.onLoop { self.ownDisconnectHandlers = (self.ownDisconnectHandlers ?? []) + [.queued { await body($1) }] }
+        self.changeOwn { $0.disconnect.append(.queued { await body($1) }) }
     }
 
-    private func set(_ event: String, _ handler: EventHandler) {
+    package func onDisconnect(inline body: @escaping @Sendable (DisconnectReason) -> Void) {
+        self.changeOwn { $0.disconnect.append(.inline { body($1) }) }
+    }
+
+    /// Sees every event of this socket before its handler, on the loop.
+    package func onAny(inline body: @escaping @Sendable (SocketEvent) -> Void) {
+        self.changeOwn { $0.any.append(body) }
+    }
+
+    /// Takes back this socket's own handler of an event.
+    package func off(_ event: String) { self.changeOwn { $0.events[event] = nil } }
+
+    func set(_ event: String, _ handler: EventHandler) { self.changeOwn { $0.events[event] = handler } }
+
+    private func changeOwn(_ body: @escaping @Sendable (OwnHandlers) -> Void) {
         self.onLoop {
-            self.ownHandlers = self.ownHandlers ?? [:]
-            self.ownHandlers?[event] = handler
+            // One that has left would keep itself alive through its handlers.
+            guard self.client != nil else { return }
+            let own = self.own ?? OwnHandlers()
+            self.own = own
+            body(own)
         }
     }
 
@@ -227,17 +316,22 @@ package final class Socket: @unchecked Sendable {
         self.isJoined = true
         self.connectedFlag.store(true, ordering: .releasing)
         self.shard.add(self)
-        self.write(.connected(self.namespace.name, id: self.id))
-        for handler in self.namespace.handlers.connection { self.submit(.connection(handler)) }
+        if let session = self.session {
+            self.begin(session)
+        } else {
+            self.write(.connected(self.namespace.name, id: self.id))
+        }
+        for handler in self.shard.handlers.connection { self.submit(.connection(handler)) }
     }
 
     func received(_ packet: SocketPacket, attachments: [ByteBuffer]) {
         switch packet.type {
         case .event, .binaryEvent:
             let event = SocketEvent(packet, attachments: attachments, ack: Ack(socket: self, id: packet.id))
-            let handlers = self.namespace.handlers
+            let handlers = self.shard.handlers
             for handler in handlers.any { handler(self, event) }
-            if let handler = self.ownHandlers?[event.name] ?? handlers.events[event.name] {
+            for handler in self.own?.any ?? [] { handler(event) }
+            if let handler = self.own?.events[event.name] ?? handlers.events[event.name] {
                 self.submit(.event(event, handler))
             } else {
                 handlers.unknownEvent?(self, event)
@@ -257,6 +351,7 @@ package final class Socket: @unchecked Sendable {
         guard self.isJoined else { return }
         self.isJoined = false
         self.connectedFlag.store(false, ordering: .releasing)
+        if let session = self.session { self.end(session, reason) }
         self.shard.remove(self)
         let acks = self.pendingAcks
         self.pendingAcks = nil
@@ -264,7 +359,7 @@ package final class Socket: @unchecked Sendable {
             pending.timeout?.cancel()
             pending.complete(.failure(.disconnected))
         }
-        for handler in self.namespace.handlers.disconnect + (self.ownDisconnectHandlers ?? []) {
+        for handler in self.shard.handlers.disconnect + (self.own?.disconnect ?? []) {
             self.submit(.disconnect(handler, reason))
         }
         self.letGo()
@@ -272,9 +367,9 @@ package final class Socket: @unchecked Sendable {
 
     /// Breaks the circles of references: with the connection, and with handlers that know this socket.
     func letGo() {
+        self.session?.abandonRestore()
         self.client = nil
-        self.ownHandlers = nil
-        self.ownDisconnectHandlers = nil
+        self.own = nil
     }
 
     private func submit(_ job: HandlerJob) {
@@ -286,6 +381,7 @@ package final class Socket: @unchecked Sendable {
     }
 
     func onLoop(_ body: @escaping @Sendable () -> Void) {
-        if self.eventLoop.inEventLoop { body() } else { self.eventLoop.execute(body) }
+        let isNext = self.eventLoop.inEventLoop && self.shard.recovery?.isBehind != true
+        if isNext { body() } else { self.eventLoop.execute(body) }
     }
 }

@@ -7,18 +7,20 @@ import NIOCore
 /// Anything the protocol forbids ends the whole connection. Touched on its loop only, which is what makes it Sendable.
 final class SocketClient: EngineReceiver, @unchecked Sendable {
     let connection: any EngineConnection
-    private let server: SocketIOServer
-    private let loopIndex: Int
+    let server: SocketIOServer
+    let loopIndex: Int
     /// The place in the loop's list of those who have not joined; written by it.
     var ticket = 0
     /// Few: at most `maxNamespacesPerConnection`, nearly always one.
     private var sockets: [Socket] = []
     /// Namespaces whose middleware has not decided.
     private var pending: [Socket] = []
-    /// An event whose attachments are still to come; at most ten, each bounded by `maxPayload`.
-    private var unfinished: (packet: SocketPacket, attachments: [ByteBuffer])?
+    /// Namespaces whose sessions are being looked for or read.
+    var restoring: [String] = []
+    /// An event whose attachments are still to come.
+    private var unfinished: UnfinishedPacket?
     private var hasConnected = false
-    private var isClosed = false
+    private(set) var isClosed = false
     private var secondStart = NIODeadline.uptimeNanoseconds(0)
     private var eventsThisSecond = 0
 
@@ -40,21 +42,27 @@ final class SocketClient: EngineReceiver, @unchecked Sendable {
             return self.fail()
         }
         if packet.attachmentCount > 0 {
-            self.unfinished = (packet, [])
+            self.unfinished = UnfinishedPacket(packet)
+            self.server.loops[self.loopIndex].awaitsAttachment(self)
         } else {
             self.receive(packet, attachments: [])
         }
     }
 
     func receive(binary: ByteBuffer) {
-        guard var unfinished = self.unfinished else { return self.fail() }
-        self.unfinished = nil
+        guard let unfinished = self.unfinished else { return self.fail() }
         unfinished.attachments.append(binary)
         if unfinished.attachments.count == unfinished.packet.attachmentCount {
+            self.unfinished = nil
+            self.server.loops[self.loopIndex].hasAttachments(self)
             self.receive(unfinished.packet, attachments: unfinished.attachments)
         } else {
-            self.unfinished = unfinished
+            self.server.loops[self.loopIndex].awaitsAttachment(self)
         }
+    }
+
+    func attachmentTimedOut() {
+        if self.unfinished != nil { self.fail() }
     }
 
     private func receive(_ packet: SocketPacket, attachments: [ByteBuffer]) {
@@ -103,34 +111,74 @@ final class SocketClient: EngineReceiver, @unchecked Sendable {
     private func connect(_ packet: SocketPacket) {
         guard self.socket(in: packet.namespace) == nil,
             !self.pending.contains(where: { $0.namespace.name == packet.namespace }),
-            self.sockets.count + self.pending.count < self.server.configuration.maxNamespacesPerConnection
+            !self.restoring.contains(packet.namespace),
+            self.sockets.count + self.pending.count + self.restoring.count
+                < self.server.configuration.maxNamespacesPerConnection
         else { return self.fail() }
         guard let namespace = self.server.namespace(named: packet.namespace) else {
             SocketIOMetrics.shared.connectRefused()
             return self.send(.refused(packet.namespace, ConnectError(message: "Invalid namespace")))
         }
+        // A copy: a slice would keep the buffer it was read into for as long as the socket lives.
+        let auth = packet.data.map { RawJSON(trusted: ByteBuffer(bytes: packet.slice($0).readableBytesView)) }
+        if let recovery = namespace.recovery, let auth,
+            let request = Self.recoveryRequest(auth, namespace: namespace.name)
+        {
+            return self.recover(request, recovery, namespace, auth: auth)
+        }
+        self.connect(to: namespace, auth: auth ?? .emptyObject)
+    }
+
+    /// A client without an earlier session, or without one that can be had.
+
+    func connect(to namespace: Namespace, auth: RawJSON) {
+        if let store = namespace.recovery?.store, store.epoch(of: namespace.name) == nil {
+            return self.connect(to: namespace, auth: auth, whenPrepared: store)
+        }
+        self.open(namespace, auth: auth)
+    }
+
+    func open(_ namespace: Namespace, auth: RawJSON) {
+        let id = SessionID.random()
         let socket = Socket(
-            id: SessionID.random(),
+            id: id,
             namespace: namespace,
             shard: namespace.shards[self.loopIndex],
             client: self,
-            // A copy: a slice would keep the buffer it was read into for as long as the socket lives.
-            auth: packet.data.map { RawJSON(trusted: ByteBuffer(bytes: packet.slice($0).readableBytesView)) }
-                ?? .emptyObject
+            auth: auth,
+            session: namespace.recovery.map { _ in RecoverySession(sid: id, namespace: namespace.name) }
         )
-        let middleware = namespace.handlers.middleware
-        guard !middleware.isEmpty else { return self.accept(socket) }
+        self.decide(socket)
+    }
+
+    /// Runs the middleware: on the loop as far as it can be, in a task from the first step that has to wait.
+    func decide(_ socket: Socket) {
+        socket.shard.refreshHandlers()
+        var rest = socket.shard.handlers.middleware[...]
+        while case .inline(let step)? = rest.first {
+            rest.removeFirst()
+            do {
+                try step(socket)
+            } catch {
+                return self.decided(socket, ConnectError(describing: error))
+            }
+        }
+        guard !rest.isEmpty else { return self.accept(socket) }
         self.pending.append(socket)
+        let steps = rest
         // Nobody awaits this task: it ends with the middleware, whose time the connect timeout bounds for the
         // client, and its result comes back to the loop. It does not keep the client: it may never end.
         Task { [weak self] in
             var refusal: ConnectError?
             do {
-                for step in middleware { try await step(socket) }
-            } catch let error as ConnectError {
-                refusal = error
+                for step in steps {
+                    switch step {
+                    case .queued(let body): try await body(socket)
+                    case .inline(let body): try await socket.eventLoop.submit { try body(socket) }.get()
+                    }
+                }
             } catch {
-                refusal = ConnectError(message: "Internal error")
+                refusal = ConnectError(describing: error)
             }
             let outcome = refusal
             socket.eventLoop.execute { [weak self] in self?.decided(socket, outcome) }
@@ -149,7 +197,8 @@ final class SocketClient: EngineReceiver, @unchecked Sendable {
         }
     }
 
-    private func accept(_ socket: Socket) {
+    func accept(_ socket: Socket) {
+        if let restore = socket.session?.restore { return self.replay(restore) }
         if !self.hasConnected {
             self.hasConnected = true
             self.server.loops[self.loopIndex].connected(self)
@@ -177,6 +226,12 @@ final class SocketClient: EngineReceiver, @unchecked Sendable {
         self.connection.close(.forcedClose)
     }
 
+    /// Another connection has taken the socket's session over: this one is out of order, whatever it looks like.
+    func removeSuperseded(_ socket: Socket) {
+        self.remove(socket, reason: .transportClose)
+        if self.sockets.isEmpty { self.connection.close(.transportClose) }
+    }
+
     func closeConnection() {
         self.connection.close(.forcedClose)
     }
@@ -187,6 +242,7 @@ final class SocketClient: EngineReceiver, @unchecked Sendable {
 
     func closed(_ reason: EngineCloseReason) {
         self.isClosed = true
+        if self.unfinished != nil { self.server.loops[self.loopIndex].hasAttachments(self) }
         self.unfinished = nil
         // Their middleware may never return.
         for socket in self.pending { socket.letGo() }
@@ -196,4 +252,14 @@ final class SocketClient: EngineReceiver, @unchecked Sendable {
         self.sockets = []
         for socket in sockets { socket.disconnected(DisconnectReason(rawValue: reason.rawValue)) }
     }
+}
+
+/// A binary event on its way: its text has come, its attachments have not.
+///
+/// - Bounds: at most ten attachments, each at most the engine's `maxPayload`; each has `attachmentTimeout` to come.
+private final class UnfinishedPacket {
+    let packet: SocketPacket
+    var attachments: [ByteBuffer] = []
+
+    init(_ packet: SocketPacket) { self.packet = packet }
 }

@@ -4,14 +4,23 @@ package import NIOCore
 package struct SocketIOConfiguration: Sendable {
     /// Time for a connection to join its first namespace; then it is closed.
     package var connectTimeout: TimeAmount = .seconds(10)
+    /// Time for each attachment of a binary event to come; then the connection is closed. Looked at now and then: it may
+    /// take half as long again.
+    package var attachmentTimeout: TimeAmount = .seconds(10)
     /// Events a connection may send within a second; over it, it is closed. `nil`: as many as it likes.
     package var maxEventsPerSecond: Int? = 100
     /// Events of one socket that may wait for its handlers; over it, the connection is closed.
     package var maxPendingEvents = 64
     /// Acknowledgements one socket may owe us; over it, `emitWithAck` fails.
     package var maxPendingAcks = 1024
+    /// Time for other nodes to answer a question.
+    package var clusterTimeout: TimeAmount = .seconds(1)
+    /// Time for sockets to acknowledge what a broadcast asks, unless it says another.
+    package var ackTimeout: TimeAmount = .seconds(10)
     /// Namespaces one connection may be in.
     package var maxNamespacesPerConnection = 16
+    /// Whether clients that lost their connection may come back as the sockets they were, and for how long.
+    package var connectionStateRecovery: ConnectionStateRecovery?
 
     package init() {}
 }
@@ -30,6 +39,11 @@ package struct ConnectError: Error, Sendable {
     package init(message: String, data: some Encodable) {
         self.message = message
         self.data = try? RawJSON(encoding: data)
+    }
+
+    /// What a client is told of an error of middleware: of others than ours, nothing.
+    init(describing error: any Error) {
+        self = error as? ConnectError ?? ConnectError(message: "Internal error")
     }
 }
 

@@ -19,7 +19,10 @@ package final class SocketIOServer: EngineApplication, Sendable {
     private let indexOfLoop: [ObjectIdentifier: Int]
     private let namespaces = Mutex<[String: Namespace]>([:])
     private let patterns = Mutex<[Pattern]>([])
+    private let patternNamespaces = PatternNamespaces()
     private let adapterBox = Mutex<(any SocketAdapter)?>(nil)
+    private let storeBox: Mutex<(any RecoveryStore)?>
+    let requests = ClusterRequests()
     private let missedBox = Mutex<[@Sendable () -> Void]>([])
 
     private struct Pattern: Sendable {
@@ -35,10 +38,11 @@ package final class SocketIOServer: EngineApplication, Sendable {
         logger: Logger
     ) {
         self.configuration = configuration
+        self.storeBox = Mutex(configuration.connectionStateRecovery.map { MemoryRecoveryStore(settings: $0) })
         self.node = SessionID.random()
         self.logger = logger
         self.loops = eventLoopGroup.makeIterator().map {
-            SocketLoop(eventLoop: $0, timeout: configuration.connectTimeout)
+            SocketLoop(eventLoop: $0, configuration: configuration)
         }
         self.indexOfLoop = Dictionary(
             uniqueKeysWithValues: self.loops.enumerated().map { (ObjectIdentifier($1.eventLoop), $0) }
@@ -47,73 +51,121 @@ package final class SocketIOServer: EngineApplication, Sendable {
 
     // MARK: Namespaces
 
-    /// The namespace of that name, made at first use.
+    /// The namespace of that name, made at first use; with the handlers of the first pattern that has the name, if one
+    /// does.
     package func of(_ name: String) -> Namespace {
         let name = name.hasPrefix("/") ? name : "/" + name
-        if let namespace = self.namespaces.withLock({ $0[name] }) { return namespace }
-        return self.add(Namespace(name: name, server: self))
+        if let namespace = self.namespace(named: name) { return namespace }
+        return self.make(name)
     }
 
-    /// All namespaces whose names match: give the result handlers as if it were one namespace.
+    /// All namespaces whose names match: give the result middleware and handlers as if it were one namespace. It has no
+    /// sockets of its own; each namespace has its own rooms and is there while somebody needs it.
+    ///
+    /// Names with a namespace of their own do not get here; of several patterns the first one registered counts.
     package func of(matching matches: @escaping @Sendable (String) -> Bool) -> Namespace {
         let model = Namespace(name: "", server: self)
         self.patterns.withLock { $0.append(Pattern(matches: matches, model: model)) }
         return model
     }
 
-    private func add(_ namespace: Namespace) -> Namespace {
-        let (kept, isNew) = self.namespaces.withLock { namespaces in
-            if let existing = namespaces[namespace.name] { return (existing, false) }
-            namespaces[namespace.name] = namespace
+    /// All namespaces whose whole names match a regular expression: `io.of(/\/dynamic-\d+/)`.
+    package func of<Output>(_ pattern: sending Regex<Output>) -> Namespace {
+        let box = RegexBox(pattern)
+        return self.of(matching: { box.matches($0) })
+    }
+
+    /// The namespace of that name if there is one, or may be one.
+    func namespace(named name: String) -> Namespace? {
+        if let namespace = self.existingNamespace(name) { return namespace }
+        // The main namespace is there whether somebody gave it handlers or not.
+        if name == "/" { return self.make(name) }
+        guard let model = self.patterns.withLock({ $0 }).first(where: { $0.matches(name) })?.model else { return nil }
+        return self.patternNamespaces.namespace(name) { lease in
+            Namespace(name: name, server: self, handlers: model.handlerBox, lease: lease)
+        }
+    }
+
+    func existingNamespace(_ name: String) -> Namespace? {
+        self.namespaces.withLock { $0[name] } ?? self.patternNamespaces.existing(name)
+    }
+
+    private func make(_ name: String) -> Namespace {
+        let (namespace, isNew) = self.namespaces.withLock { namespaces in
+            if let existing = namespaces[name] { return (existing, false) }
+            let namespace = Namespace(name: name, server: self)
+            namespaces[name] = namespace
             return (namespace, true)
         }
-        if isNew { self.adapter?.opened(namespace: namespace.name) }
-        return kept
+        if isNew { self.adapter?.opened(namespace: name) }
+        return namespace
     }
 
-    func namespace(named name: String) -> Namespace? {
-        if let namespace = self.namespaces.withLock({ $0[name] }) { return namespace }
-        // The main namespace is there whether somebody gave it handlers or not.
-        if name == "/" { return self.of(name) }
-        guard let pattern = self.patterns.withLock({ $0.first { $0.matches(name) } }) else { return nil }
-        return self.add(Namespace(name: name, server: self, handlers: pattern.model.handlers))
+    private var allNamespaces: [Namespace] {
+        self.namespaces.withLock { Array($0.values) } + self.patternNamespaces.all
     }
 
-    // MARK: The main namespace
-
-    package func emit(_ event: String, _ arguments: any Encodable & Sendable...) {
-        self.of("/").all.emit(event, arguments: encodeArguments(arguments))
+    func handlersChanged(_ box: HandlerBox) {
+        for namespace in self.allNamespaces where namespace.handlerBox === box {
+            namespace.onShards { $0.refreshHandlers() }
+        }
     }
-
-    package func to(_ rooms: String...) -> BroadcastOperator { self.of("/").all.to(rooms) }
-    package func `in`(_ rooms: String...) -> BroadcastOperator { self.of("/").all.to(rooms) }
-    package func except(_ rooms: String...) -> BroadcastOperator { self.of("/").all.except(rooms) }
-    package var local: BroadcastOperator { self.of("/").local }
 
     // MARK: Other nodes
+
+    /// Where sessions are kept; `nil` unless clients may come back.
+    var recoveryStore: (any RecoveryStore)? { self.storeBox.withLock { $0 } }
+
+    /// A numbered broadcast has come from the store, in the order of the numbers.
+    package func deliver(_ message: RecoverableMessage, namespace: String) {
+        guard let namespace = self.existingNamespace(namespace) else { return }
+        for shard in namespace.shards where !shard.deliverLater(message) { shard.deliver(message) }
+    }
+
+    /// A broadcast that the store could not number: this node's sockets get it without an offset.
+    package func deliverLocally(_ packet: EncodedPacket, namespace: String, rooms: [String], except: [String]) {
+        self.existingNamespace(namespace)?.onShards { shard in
+            shard.broadcast(packet, rooms: rooms, except: except, isVolatile: false)
+        }
+    }
+
+    /// A session has been given to the connection `owner`, wherever that is.
+    package func sessionLost(_ pid: String, to owner: String) {
+        for namespace in self.allNamespaces { namespace.recovery?.lost(pid, to: owner) }
+    }
+
+    /// The sockets of this node that hold sessions.
+    package var recoverableSockets: [Socket] { self.allNamespaces.flatMap { $0.recovery?.sockets ?? [] } }
+
+    /// Nodes that keep for their clients what they send themselves keep what others send as well, and bring it to their
+    /// sockets in the order of their own numbers.
+    func keeps(_ message: ClusterMessage) -> Bool {
+        guard case .broadcast(let packet, isVolatile: false) = message.operation,
+            self.recoveryStore?.isShared == false, let namespace = self.existingNamespace(message.namespace),
+            let recovery = namespace.recovery
+        else { return false }
+        let (rooms, except) = (message.rooms, message.except)
+        return recovery.broadcast(packet, in: namespace, rooms: rooms, except: except, isLocal: false)
+    }
 
     var adapter: (any SocketAdapter)? { self.adapterBox.withLock { $0 } }
 
     /// Joins this server to others. Call it before the first connection.
     package func attach(_ adapter: any SocketAdapter) {
         self.adapterBox.withLock { $0 = adapter }
+        if self.configuration.connectionStateRecovery != nil, let store = adapter.recovery {
+            self.storeBox.withLock { $0 = store }
+        }
         adapter.attached(to: self)
         for name in self.namespaces.withLock({ Array($0.keys) }) { adapter.opened(namespace: name) }
-    }
-
-    /// A message of another node, from the adapter. Our own come back as well and are left out.
-    package func deliver(_ message: ClusterMessage) {
-        guard message.node != self.node, let namespace = self.namespaces.withLock({ $0[message.namespace] }) else {
-            return
-        }
-        namespace.apply(message.operation, rooms: message.rooms, except: message.except)
+        self.patternNamespaces.attach(adapter)
     }
 
     package func onMissedMessages(_ body: @escaping @Sendable () -> Void) {
         self.missedBox.withLock { $0.append(body) }
     }
 
-    /// The adapter lost its store for a while.
+    /// The adapter lost its store for a while, or another node did.
     package func messagesMayBeMissed() {
         for body in self.missedBox.withLock({ $0 }) { body() }
     }
@@ -132,8 +184,19 @@ package final class SocketIOServer: EngineApplication, Sendable {
 
     /// Takes every local socket out of its namespace and closes its connection.
     package func closeAll() async {
-        for namespace in self.namespaces.withLock({ Array($0.values) }) {
-            for socket in await namespace.all.fetchSockets() { socket.disconnect(close: true) }
+        for namespace in self.allNamespaces {
+            for socket in await namespace.all.localSockets() { socket.disconnect(close: true) }
         }
+    }
+}
+
+/// A regular expression that several threads ask, one at a time.
+private final class RegexBox<Output>: Sendable {
+    private let pattern: Mutex<Regex<Output>>
+
+    init(_ pattern: sending Regex<Output>) { self.pattern = Mutex(pattern) }
+
+    func matches(_ name: String) -> Bool {
+        self.pattern.withLock { (try? $0.wholeMatch(in: name)) != nil }
     }
 }

@@ -1,6 +1,6 @@
 import NIOCore
 
-/// What the connections of one server share on one loop: who has not joined a namespace yet.
+/// What the connections of one server share on one loop: who has not joined a namespace yet, and who owes attachments.
 ///
 /// The connect timeout is one constant, so the list is sorted as it grows and one timer serves all of it.
 /// Touched on its loop only, which is what makes it Sendable.
@@ -11,10 +11,16 @@ final class SocketLoop: @unchecked Sendable {
     private var deadlines = CircularBuffer<(at: NIODeadline, ticket: Int)>()
     private var nextTicket = 0
     private var timerIsSet = false
+    private let attachmentTimeout: TimeAmount
+    /// By ticket. Most entries live for less than a millisecond, so they are looked through now and then instead of
+    /// having a timer each.
+    private var owing: [Int: (client: SocketClient, deadline: NIODeadline)] = [:]
+    private var sweepIsSet = false
 
-    init(eventLoop: any EventLoop, timeout: TimeAmount) {
+    init(eventLoop: any EventLoop, configuration: SocketIOConfiguration) {
         self.eventLoop = eventLoop
-        self.timeout = timeout
+        self.timeout = configuration.connectTimeout
+        self.attachmentTimeout = configuration.attachmentTimeout
     }
 
     func opened(_ client: SocketClient) {
@@ -46,5 +52,35 @@ final class SocketLoop: @unchecked Sendable {
         }
         self.setTimer()
         for client in late { client.connectTimedOut() }
+    }
+
+    // MARK: Attachments
+
+    /// The client has announced an attachment that is still to come.
+    func awaitsAttachment(_ client: SocketClient) {
+        self.owing[client.ticket] = (client, NIODeadline.now() + self.attachmentTimeout)
+        self.setSweep()
+    }
+
+    /// All have come, or the client is gone.
+    func hasAttachments(_ client: SocketClient) {
+        self.owing.removeValue(forKey: client.ticket)
+    }
+
+    private func setSweep() {
+        guard !self.sweepIsSet, !self.owing.isEmpty else { return }
+        self.sweepIsSet = true
+        let pause = TimeAmount.nanoseconds(max(1_000_000, self.attachmentTimeout.nanoseconds / 2))
+        self.eventLoop.assumeIsolated().scheduleTask(in: pause) { self.sweep() }
+    }
+
+    private func sweep() {
+        self.sweepIsSet = false
+        let now = NIODeadline.now()
+        for (ticket, entry) in self.owing where entry.deadline <= now {
+            self.owing.removeValue(forKey: ticket)
+            entry.client.attachmentTimedOut()
+        }
+        self.setSweep()
     }
 }

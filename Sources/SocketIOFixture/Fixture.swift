@@ -2,7 +2,6 @@ import ArgumentParser
 import EngineIO
 import EngineIOServer
 import Hummingbird
-import JWTKit
 import Logging
 import NIOCore
 import NIOPosix
@@ -43,7 +42,7 @@ struct Fixture: AsyncParsableCommand {
         logger.logLevel = .warning
         let group = MultiThreadedEventLoopGroup(numberOfThreads: max(1, self.threads))
         let io = SocketIOServer(configuration: self.socketIOSettings, eventLoopGroup: group, logger: logger)
-        await FixtureApplication(io: io, profile: self.profile).install(jwtSecret: self.jwtSecret)
+        FixtureApplication(io: io, profile: self.profile).install(jwtSecret: self.jwtSecret)
         let settings = self.engineSettings
         let engines = [
             EngineServer(
@@ -90,6 +89,8 @@ struct Fixture: AsyncParsableCommand {
         settings.cors =
             self.profile == .options
             ? .origins(credentials: true, allows: { origin, _ in origin == "http://allowed.example" }) : .any
+        if self.profile == .options { settings.cookie = EngineCookie(name: "io") }
+        settings.perMessageDeflate = self.profile == .options ? PerMessageDeflate(threshold: 1024) : nil
         // An echo of the largest message has to fit, several times over.
         settings.maxPendingOutboundBytes = 8 * 1024 * 1024
         return settings
@@ -100,6 +101,13 @@ struct Fixture: AsyncParsableCommand {
         settings.connectTimeout = self.profile == .bench ? .seconds(45) : .milliseconds(1000)
         settings.maxEventsPerSecond = nil
         settings.maxPendingEvents = 100_000
+        settings.maxPendingAcks = 100_000
+        settings.maxNamespacesPerConnection = 100
+        if self.profile == .recovery {
+            var recovery = ConnectionStateRecovery()
+            recovery.maxDisconnectionDuration = .milliseconds(2000)
+            settings.connectionStateRecovery = recovery
+        }
         return settings
     }
 }

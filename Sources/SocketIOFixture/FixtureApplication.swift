@@ -1,45 +1,31 @@
-import JWTKit
 import NIOCore
 import SocketIO
-import Synchronization
 
 /// The handlers, the same in each namespace.
 struct FixtureApplication {
     let io: SocketIOServer
     let profile: Fixture.Profile
 
-    private struct Claims: JWTPayload {
-        var exp: ExpirationClaim?
-
-        func verify(using algorithm: some JWTAlgorithm) async throws {
-            try self.exp?.verifyNotExpired()
-        }
-    }
-
     private struct Credentials: Decodable { var token: String? }
 
-    func install(jwtSecret: String?) async {
+    func install(jwtSecret: String?) {
         let main = self.io.of("/")
         if let jwtSecret {
-            let keys = JWTKeyCollection()
-            await keys.add(hmac: HMACKey(from: jwtSecret), digestAlgorithm: .sha256)
-            main.use { socket in
+            let tokens = TokenVerifier(secret: jwtSecret)
+            main.use(inline: { socket in
                 let token = try? socket.handshake.auth.decode(Credentials.self).token
-                guard let token, (try? await keys.verify(token, as: Claims.self)) != nil else {
+                guard let token, tokens.accepts(token) else {
                     throw ConnectError(message: "Invalid authentication token")
                 }
-            }
+            })
         }
         let denied = self.io.of("/denied")
-        denied.use { socket in
+        denied.use(inline: { socket in
             guard (try? socket.handshake.auth.decode(Credentials.self).token) == "letmein" else {
                 throw ConnectError(message: "Not authorized", data: RawJSON(trusted: #"{"code":"E_DENIED"}"#))
             }
-        }
-        let dynamic = self.io.of(matching: { name in
-            let digits = name.dropFirst("/dynamic-".count)
-            return name.hasPrefix("/dynamic-") && !digits.isEmpty && digits.allSatisfy { $0.isASCII && $0.isNumber }
         })
+        let dynamic = self.io.of(/\/dynamic-[0-9]+/)
         for namespace in [main, self.io.of("/custom"), denied, dynamic] { self.install(on: namespace) }
     }
 
@@ -111,16 +97,24 @@ struct FixtureApplication {
             "whoami",
             inline: { socket, event in
                 let rooms = socket.roomsOnLoop.subtracting([socket.id]).sorted()
-                let names = (try? RawJSON(encoding: rooms))?.string ?? "[]"
-                let value = (socket.data(as: RawJSON.self)).map { #"{"value":\#($0.string)}"# } ?? "{}"
-                let answer = #"{"sid":"\#(socket.id)","recovered":false,"rooms":\#(names),"data":\#(value)}"#
-                event.ack.send([RawJSON(trusted: answer)])
+                var answer = ByteBuffer(string: #"{"sid":"\#(socket.id)","recovered":\#(socket.recovered),"rooms":"#)
+                answer.writeImmutableBuffer((try? RawJSON(encoding: rooms))?.bytes ?? ByteBuffer(string: "[]"))
+                let value = socket.data(as: RawJSON.self)
+                if let value {
+                    answer.writeStaticString(#","data":{"value":"#)
+                    answer.writeImmutableBuffer(value.bytes)
+                    answer.writeStaticString("}}")
+                } else {
+                    answer.writeStaticString(#","data":{}}"#)
+                }
+                event.ack.send([RawJSON(trusted: answer, attachments: value?.attachments ?? [])])
             }
         )
         namespace.on(
             "set-data",
             inline: { socket, event in
-                socket.data = event[0]
+                // Without a value it is undefined, which JSON leaves out.
+                socket.data = event.count > 0 ? event[0] : nil
                 event.ack()
             }
         )

@@ -1,3 +1,5 @@
+import DequeModule
+import EngineIO
 package import Logging
 import NIOCore
 package import Redis
@@ -13,14 +15,28 @@ import Synchronization
 ///
 /// Messages leave in the order in which they were published: one batch is under way at a time, as one pipeline.
 ///
-/// - Bounds: `maxQueuedMessages` messages wait for Redis; the oldest are dropped beyond, and the server is told.
+/// What could not be published is lost for the other nodes: they are told as soon as Redis is back.
+///
+/// A question to all nodes is one PUBLISH, whose reply says how many got it; answers come on the asker's own channel.
+///
+/// - Bounds: `maxQueuedMessages` messages wait for Redis; the oldest are dropped beyond, and the other nodes are told.
 package final class RedisAdapter: SocketAdapter, Service, Sendable {
     private static let maxQueuedMessages = 16_384
     private static let maxBatch = 512
 
+    private struct Publication {
+        let command: RedisCommand
+        /// Told how many nodes got it, or that it was lost.
+        var received: (@Sendable (Int?) -> Void)?
+        /// Instead of a plain command: a script, and who is told its reply.
+        var script: (call: RedisScriptCall, completed: @Sendable (Result<RESPValue, RedisError>) -> Void)?
+    }
+
     private struct Queue {
-        var messages: [RedisCommand] = []
-        var hasLost = false
+        var messages: Deque<Publication> = []
+        /// Something was lost that the other nodes will be told of.
+        var owesNotice = false
+        var isClosed = false
     }
 
     private let client: RedisClient
@@ -31,6 +47,9 @@ package final class RedisAdapter: SocketAdapter, Service, Sendable {
     private let queue = Mutex(Queue())
     private let signal: AsyncStream<Void>
     private let wake: AsyncStream<Void>.Continuation
+    private let recoveryStore = Mutex<RedisRecoveryStore?>(nil)
+    private let stores: AsyncStream<RedisRecoveryStore>
+    private let newStore: AsyncStream<RedisRecoveryStore>.Continuation
 
     /// - Parameter prefix: begins every channel's name; the same for all nodes.
     package init(client: RedisClient, subscriber: RedisSubscriber, prefix: String, logger: Logger) {
@@ -40,45 +59,114 @@ package final class RedisAdapter: SocketAdapter, Service, Sendable {
         self.channels = RoomChannels(subscriber: subscriber)
         // One pending signal is enough: who wakes takes all there is.
         (self.signal, self.wake) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
+        // There is one at most.
+        (self.stores, self.newStore) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
         subscriber.onReconnect { [weak self] in self?.missed() }
     }
 
     /// Sends what is published until shutdown.
     package func run() async throws {
         await cancelWhenGracefulShutdown {
-            for await _ in self.signal { await self.sendQueued() }
+            await withDiscardingTaskGroup { group in
+                group.addTask { for await _ in self.signal { await self.sendQueued() } }
+                group.addTask { for await store in self.stores { await store.refreshForever() } }
+            }
+        }
+        // The last words of sockets that were closed a moment ago.
+        if !Task.isCancelled { await self.sendQueued(isLast: true) }
+        let rest = self.queue.withLock { queue in
+            queue.isClosed = true
+            defer { queue.messages = [] }
+            return queue.messages
+        }
+        self.lost(rest, RedisError(.shutDown, "the adapter is closed"))
+    }
+
+    private func sendQueued(isLast: Bool = false) async {
+        while true {
+            let (batch, owesNotice) = self.queue.withLock { queue in
+                let batch = Array(queue.messages.prefix(Self.maxBatch))
+                queue.messages.removeFirst(batch.count)
+                return (batch, queue.owesNotice)
+            }
+            if batch.isEmpty && !owesNotice { return }
+            // Others hear that they missed something before they hear what comes after it.
+            var commands = owesNotice ? [self.notice] : []
+            commands += batch.map(\.command)
+            do {
+                let replies = try await self.client.send(commands)
+                if owesNotice { self.queue.withLock { $0.owesNotice = false } }
+                await self.tell(batch, Array(replies.suffix(batch.count)))
+            } catch {
+                self.queue.withLock { $0.owesNotice = true }
+                self.lost(batch, error)
+                self.logger.debug("broadcasts not published", metadata: ["redis.error": "\(error)"])
+                if isLast { return }
+                // The client has waited for a connection; when Redis refuses us at once, this is the pause.
+                do { try await Task.sleep(for: .milliseconds(50)) } catch { return }
+            }
         }
     }
 
-    private func sendQueued() async {
-        while true {
-            let (batch, hasLost) = self.queue.withLock { queue in
-                let batch = Array(queue.messages.prefix(Self.maxBatch))
-                queue.messages.removeFirst(batch.count)
-                let hasLost = queue.hasLost
-                queue.hasLost = false
-                return (batch, hasLost)
-            }
-            if hasLost { self.missed() }
-            if batch.isEmpty { return }
-            do {
-                _ = try await self.client.send(batch)
-            } catch {
-                AdapterMetrics.shared.failed(batch.count)
-                self.logger.debug("broadcasts not published", metadata: ["redis.error": "\(error)"])
-                if Task.isCancelled { return }
+    /// Tells the replies. Scripts that Redis has forgotten are sent again with their source, behind the others.
+    private func tell(_ batch: [Publication], _ replies: [RESPValue]) async {
+        var unknown: [(script: RedisScriptCall, completed: @Sendable (Result<RESPValue, RedisError>) -> Void)] = []
+        for (publication, reply) in zip(batch, replies) {
+            publication.received?(reply.int)
+            guard let (call, completed) = publication.script else { continue }
+            if reply.failure?.serverError?.kind == .noScript {
+                unknown.append((call, completed))
+            } else {
+                completed(.success(reply))
             }
         }
+        guard !unknown.isEmpty else { return }
+        do {
+            let again = try await self.client.send(unknown.map(\.script.bySource))
+            for (call, reply) in zip(unknown, again) { call.completed(.success(reply)) }
+        } catch {
+            for call in unknown { call.completed(.failure(error)) }
+        }
+    }
+
+    private func lost(_ publications: some Sequence<Publication>, _ error: RedisError) {
+        var count = 0
+        for publication in publications {
+            publication.received?(nil)
+            publication.script?.completed(.failure(error))
+            count += 1
+        }
+        AdapterMetrics.shared.failed(count)
+    }
+
+    /// Tells the other nodes that they may have missed messages of this one.
+    private var notice: RedisCommand {
+        let node = self.server.withLock { $0 }?.node ?? ""
+        let message = ClusterMessage(node: node, namespace: "", rooms: [], except: [], operation: .missed)
+        return RedisCommand("PUBLISH", RedisArgument(self.everybody), RedisArgument(message.encode()))
     }
 
     private func missed() { self.server.withLock { $0 }?.messagesMayBeMissed() }
 
     // MARK: SocketAdapter
 
-    package func attached(to server: SocketIOServer) { self.server.withLock { $0 = server } }
+    package func attached(to server: SocketIOServer) {
+        self.server.withLock { $0 = server }
+        self.channels.want(self.everybody, self.receive)
+        self.channels.want(self.channel(node: server.node), self.receive)
+    }
+
+    package func readyForAnswers() async {
+        guard let node = self.server.withLock({ $0 })?.node else { return }
+        await self.channels.ready(self.channel(node: node))
+    }
 
     package func opened(namespace: String) {
         self.channels.want(self.channel(namespace), self.receive)
+    }
+
+    package func closed(namespace: String) {
+        self.channels.unwant(self.channel(namespace))
     }
 
     package func opened(_ room: String, namespace: String) {
@@ -97,25 +185,96 @@ package final class RedisAdapter: SocketAdapter, Service, Sendable {
         // A socket's own room has no channel: what is sent to one goes to all nodes. So does what is for several rooms.
         let isForOneRoom = message.rooms.count == 1 && message.isBroadcast && !message.mayBeForOneSocket
         let channel = isForOneRoom ? self.channel(message.namespace, message.rooms[0]) : self.channel(message.namespace)
+        self.publish(message, on: channel)
+    }
+
+    package func ask(_ message: ClusterMessage, received: @escaping @Sendable (Int?) -> Void) {
+        self.publish(message, on: self.channel(message.namespace), received: received)
+    }
+
+    package func answer(_ message: ClusterMessage, to node: String) {
+        self.publish(message, on: self.channel(node: node))
+    }
+
+    private func publish(
+        _ message: ClusterMessage,
+        on channel: String,
+        received: (@Sendable (Int?) -> Void)? = nil
+    ) {
         let command = RedisCommand("PUBLISH", RedisArgument(channel), RedisArgument(message.encode()))
-        self.queue.withLock { queue in
-            if queue.messages.count >= Self.maxQueuedMessages {
-                queue.messages.removeFirst(Self.maxBatch)
-                queue.hasLost = true
-            }
-            queue.messages.append(command)
-        }
+        self.enqueue(Publication(command: command, received: received))
         AdapterMetrics.shared.published()
+    }
+
+    private func enqueue(_ publication: Publication) {
+        let dropped = self.queue.withLock { queue -> [Publication] in
+            if queue.isClosed { return [publication] }
+            queue.messages.append(publication)
+            guard queue.messages.count > Self.maxQueuedMessages else { return [] }
+            let oldest = Array(queue.messages.prefix(Self.maxBatch))
+            queue.messages.removeFirst(oldest.count)
+            queue.owesNotice = true
+            return oldest
+        }
+        if !dropped.isEmpty { self.lost(dropped, RedisError(.overloaded, "too many messages wait for Redis")) }
         self.wake.yield()
+    }
+
+    // MARK: Recovery
+
+    package var recovery: (any RecoveryStore)? {
+        self.recoveryStore.withLock { store in
+            if let store { return store }
+            let made = RedisRecoveryStore(
+                prefix: self.prefix,
+                logger: self.logger,
+                link: RedisRecoveryStore.Link(
+                    send: { [weak self] call, completed in
+                        guard let self else {
+                            return completed(.failure(RedisError(.shutDown, "the adapter is gone")))
+                        }
+                        self.enqueue(Publication(command: call.byDigest, script: (call, completed)))
+                    },
+                    channel: { [weak self] namespace, rooms in self?.channel(namespace, rooms) ?? "" },
+                    server: { [weak self] in self?.server.withLock { $0 } }
+                )
+            )
+            store = made
+            self.newStore.yield(made)
+            return made
+        }
+    }
+
+    /// Where a numbered broadcast goes: to its room's channel if it is for one room, unless this node is just about to
+    /// subscribe to it.
+    private func channel(_ namespace: String, _ rooms: [String]) -> String {
+        guard rooms.count == 1, !SessionID.isPlausible(rooms[0]) else { return self.channel(namespace) }
+        let channel = self.channel(namespace, rooms[0])
+        return self.channels.isSettled(channel) ? channel : self.channel(namespace)
+    }
+
+    private func receive(_ notice: RecoveryNotice, _ server: SocketIOServer) {
+        switch notice {
+        case .broadcast(let message, let namespace): server.deliver(message, namespace: namespace)
+        case .taken(let pid, let owner): server.sessionLost(pid, to: owner)
+        }
     }
 
     // MARK: Channels
 
+    // A namespace begins with a slash: its channels are none of these.
+    private var everybody: String { "\(self.prefix):all" }
+    private func channel(node: String) -> String { "\(self.prefix):node:\(node)" }
     private func channel(_ namespace: String) -> String { "\(self.prefix):\(namespace)#" }
     private func channel(_ namespace: String, _ room: String) -> String { "\(self.prefix):\(namespace)#\(room)" }
 
     private var receive: @Sendable (ByteBuffer) -> Void {
         { [weak self] bytes in
+            if let notice = RecoveryNotice(bytes) {
+                AdapterMetrics.shared.received()
+                if let self, let server = self.server.withLock({ $0 }) { self.receive(notice, server) }
+                return
+            }
             guard let message = ClusterMessage(decoding: bytes) else {
                 AdapterMetrics.shared.malformed()
                 return

@@ -46,6 +46,14 @@ final class RoomChannels: Sendable {
         }
     }
 
+    /// Whether what is published now on the channel reaches this node's members, or there are none.
+    func isSettled(_ channel: String) -> Bool {
+        self.entries.withLock { entries in
+            guard let entry = entries[channel] else { return true }
+            return entry.isSubscribed && entry.isWanted
+        }
+    }
+
     private func change(
         _ channel: String,
         _ receive: (@Sendable (ByteBuffer) -> Void)?,

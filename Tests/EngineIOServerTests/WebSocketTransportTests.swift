@@ -48,7 +48,7 @@ import Testing
             isSecure: false
         )
         let session = EngineSession(sid: "s", request: request, loop: loop)
-        let transport = WebSocketTransport(session: session)
+        let transport = WebSocketTransport(owner: session)
         try channel.connect(to: SocketAddress(ipAddress: "127.0.0.1", port: 1)).wait()
         try channel.pipeline.syncOperations.addHandlers([BrokenPipe(), transport])
         session.open(over: transport)

@@ -3,11 +3,12 @@
 import asyncio
 import base64
 import secrets
+import subprocess
 import time
 
 import pytest
 
-from cluster import PASSWORD, Cluster
+from cluster import PASSWORD, Cluster, free_port, until
 from fans import Fan, Refused, everybody_leaves
 
 SOON = 1.0  # what the contract promises for sockets of an ended session
@@ -158,7 +159,7 @@ async def test_the_audit_log_knows_every_sign_in_refusal_and_act_and_no_secret(p
     await chief.http(one, "PATCH", "/api/admin/users/nari", {"active": False})
     log = await chief.http(two, "GET", "/api/admin/audit?user_id=nari&limit=10")
     acts = [(entry["action"], entry["actor"]) for entry in reversed(log["entries"])]
-    assert acts == [("sign-in", "nari"), ("sign-in.refused", None), ("sign-out", "nari"),
+    assert acts == [("operator.account.created", None), ("sign-in", "nari"), ("sign-in.refused", None), ("sign-out", "nari"),
                     ("admin.account.changed", "chief")]
     everything = str(pair.sql("SELECT row_to_json(a) FROM audit_log a"))
     for secret in (PASSWORD, "not this one", fan.token, fan.signed_in["refresh_token"]):
@@ -354,3 +355,55 @@ async def test_secrets_change_while_people_stay_signed_in():
         assert await status(fan, three) == 200
         last = await fan.http(three, "POST", "/api/auth/refresh", {"refresh_token": renewed["refresh_token"]})
         assert last["session_id"] == fan.signed_in["session_id"]
+
+
+async def test_a_hundred_sockets_on_two_instances_are_all_closed_within_a_second(pair, chief):
+    one, two = pair.instances
+    tokens = pair.tokens(100)
+    fans = [Fan(token) for token in tokens]
+    await asyncio.gather(*(fan.connect((one, two)[n % 2]) for n, fan in enumerate(fans)))
+    since, turns = {}, asyncio.Semaphore(8)
+
+    async def end(number):
+        async with turns:
+            since[number] = time.monotonic()
+            await chief.http(one, "DELETE", f"/api/session/user/load-{number + 1}")
+
+    await asyncio.gather(*(end(number) for number in range(100)))
+    for number, fan in enumerate(fans):
+        await fan.hears("(disconnected)", within=5)
+    took = sorted(fan.heard_at("(disconnected)") - since[number] for number, fan in enumerate(fans))
+    assert took[-2] < SOON, f"p99 {took[-2]:.3f} s"
+
+
+async def test_without_redis_nobody_is_let_in_and_the_answer_is_503():
+    port = free_port()
+
+    def redis():
+        return subprocess.Popen(
+            ["redis-server", "--bind", "127.0.0.1", "--port", str(port), "--save", "", "--daemonize", "no"],
+            stdout=subprocess.DEVNULL,
+        )
+
+    server = redis()
+    try:
+        with Cluster(instances=1, REDIS_URL=f"redis://127.0.0.1:{port}/0") as cluster:
+            one = cluster.instances[0]
+            cluster.create_user("patient")
+            fan = await Fan().login(one, "patient")
+            server.kill()
+            server.wait()
+            login = {"user_id": "patient", "password": PASSWORD}
+            assert await status(fan, one) == 503
+            await Fan().http(one, "POST", "/api/auth/login", login, expect=503)
+            refresh = {"refresh_token": fan.signed_in["refresh_token"]}
+            await Fan().http(one, "POST", "/api/auth/refresh", refresh, expect=503)
+            assert (await fan.is_refused(one))["data"]["code"] == "UNAVAILABLE"
+            server = redis()
+            until(one.is_ready, 20, "the instance finding Redis again")
+            assert await status(fan, one) == 401, "an empty Redis knows nobody"
+            renewed = await Fan().http(one, "POST", "/api/auth/refresh", refresh)
+            assert await status(Fan(renewed["access_token"]), one) == 200
+    finally:
+        server.kill()
+        server.wait()

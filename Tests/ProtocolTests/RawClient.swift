@@ -123,6 +123,14 @@ final class RawClient {
         }
     }
 
+    /// One answer of HTTP, its body as long as its head says.
+    func answer() async throws -> HTTPAnswer {
+        let head = try await self.head()
+        let length = HTTPAnswer(head: head).field("Content-Length").flatMap(Int.init) ?? 0
+        while self.buffer.readableBytes < length, try await self.more() {}
+        return HTTPAnswer(head: head, body: self.buffer.readBytes(length: min(length, self.buffer.readableBytes)) ?? [])
+    }
+
     /// All that comes until the server closes.
     func rest() async throws -> String {
         while try await self.more() {}
@@ -168,5 +176,24 @@ final class RawClient {
         case 0x88: return .close(payload.count >= 2 ? Int(payload[0]) << 8 | Int(payload[1]) : nil)
         default: return .other(first, payload)
         }
+    }
+}
+
+/// What a server answered to one request.
+struct HTTPAnswer: Sendable {
+    var head: String
+    var body: [UInt8] = []
+
+    var status: Int { Int(self.head.split(separator: " ").dropFirst().first ?? "") ?? 0 }
+    var text: String { String(decoding: self.body, as: UTF8.self) }
+
+    func field(_ name: String) -> String? {
+        for line in self.head.split(separator: "\r\n").dropFirst() {
+            let pair = line.split(separator: ":", maxSplits: 1)
+            if pair.count == 2, pair[0].lowercased() == name.lowercased() {
+                return pair[1].trimmingCharacters(in: .whitespaces)
+            }
+        }
+        return nil
     }
 }

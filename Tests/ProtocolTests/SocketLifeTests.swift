@@ -235,7 +235,7 @@ import Testing
                     tasks.addTask {
                         for round in 0..<10 {
                             try await RawClient.joined(server.port) { client, id in
-                                let all = await main.all.fetchSockets()
+                                let all = await main.all.localSockets()
                                 await withDiscardingTaskGroup { group in
                                     for socket in all {
                                         group.addTask { await socket.join("a", "b\(round)") }

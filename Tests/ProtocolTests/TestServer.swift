@@ -11,6 +11,8 @@ import SocketIO
 struct TestServer {
     let port: Int
     let io: SocketIOServer
+    /// Of the Redis keys, if there are any.
+    var prefix = ""
     /// Runs the application; asked to shut down it must end by itself.
     let group: ServiceGroup
 

@@ -160,4 +160,21 @@ import Testing
             }
         }
     }
+
+    @Test("Sign-ins against signing out everywhere leave nothing that could not be refreshed")
+    func signInsAgainstEnds() async throws {
+        try await SessionsHarness.run { harness in
+            let other = await harness.instance(harness.sessions.configuration)
+            try await many(100) { number in
+                if number % 5 == 0 {
+                    _ = try await other.endAll(of: harness.user.userID, reason: .logoutAll)
+                } else {
+                    _ = try await harness.sessions.create(for: harness.user, client: harness.client)
+                }
+            }
+            let books = try await Books(harness, harness.user.userID)
+            #expect(books.everyone == books.index && books.role == books.index && books.families == books.index)
+            _ = try await harness.sessions.endAll(of: harness.user.userID, reason: .logoutAll)
+        }
+    }
 }

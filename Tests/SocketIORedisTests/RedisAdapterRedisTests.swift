@@ -40,12 +40,6 @@ import Testing
         }
     }
 
-    /// Asks Redis until a channel has that many subscribers; the suite's time limit ends the wait.
-    private static func subscribers(of channel: String, become count: Int, _ client: RedisClient) async throws {
-        let command = RedisCommand("PUBSUB", "NUMSUB", RedisArgument(channel))
-        while try await client.send(command).array?.last?.int != count {}
-    }
-
     @Test("A room is subscribed to while it has local members, not longer")
     func membership() async throws {
         let prefix = TestRedis.uniqueKey("sio")
@@ -59,8 +53,8 @@ import Testing
             #expect(now.array?.last?.int == 1)
             await one.leave("r")
             two.disconnect()
-            try await Self.subscribers(of: "\(prefix):/#r", become: 0, client)
-            try await Self.subscribers(of: "\(prefix):/#", become: 1, client)
+            try await Cluster.subscribers(of: "\(prefix):/#r", become: 0, client)
+            try await Cluster.subscribers(of: "\(prefix):/#", become: 1, client)
         }
     }
 
@@ -131,9 +125,83 @@ import Testing
                 #expect(io.of("/").localMemberCount("r") == 1)
                 await socket.leave("r")
                 try await redis.start()
-                try await Self.subscribers(of: "\(prefix):/#", become: 1, client)
-                try await Self.subscribers(of: "\(prefix):/#r", become: 0, client)
+                try await Cluster.subscribers(of: "\(prefix):/#", become: 1, client)
+                try await Cluster.subscribers(of: "\(prefix):/#r", become: 0, client)
             }
+        }
+    }
+
+    @Test("What could not be published is told to the other nodes as soon as Redis is back")
+    func unpublished() async throws {
+        let prefix = TestRedis.uniqueKey("sio")
+        let (notices, notice) = AsyncStream<Void>.makeStream(bufferingPolicy: .bufferingNewest(1))
+        try await PrivateRedis.with { redis in
+            try await Self.withNode(url: redis.url, prefix: prefix) { other, client in
+                other.onMissedMessages { notice.yield() }
+                try await TestRedis.withClient(url: redis.url, configure: { $0.commandTimeout = .milliseconds(50) }) {
+                    impatient in
+                    try await TestRedis.withSubscriber(url: redis.url) { subscriber in
+                        let adapter = RedisAdapter(
+                            client: impatient,
+                            subscriber: subscriber,
+                            prefix: prefix,
+                            logger: TestRedis.logger
+                        )
+                        let io = SocketIOServer(
+                            eventLoopGroup: MultiThreadedEventLoopGroup.singleton,
+                            logger: TestRedis.logger
+                        )
+                        _ = io.of("/")
+                        io.attach(adapter)
+                        try await Cluster.subscribers(of: "\(prefix):all", become: 2, client)
+                        await withTaskGroup(of: Void.self) { tasks in
+                            tasks.addTask { try? await adapter.run() }
+                            // Nobody's connection is lost: only what is published now is not confirmed in time.
+                            redis.freeze()
+                            io.emit("lost")
+                            let counts = await io.to("r").counts()
+                            #expect(counts.silentNodes == nil)
+                            redis.resume()
+                            var iterator = notices.makeAsyncIterator()
+                            await iterator.next(isolation: #isolation)
+                            tasks.cancelAll()
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    @Test("A node whose connection to Redis ended is not waited for")
+    func goneNode() async throws {
+        let prefix = TestRedis.uniqueKey("sio")
+        try await Self.withNode(prefix: prefix) { io, client in
+            let (_, socket) = try await FakeConnection.join(io, on: Self.loop)
+            await socket.join("r")
+            try await Self.withNode(prefix: prefix) { other, _ in
+                let (_, socket) = try await FakeConnection.join(other, on: Self.loop)
+                await socket.join("r")
+                try await Cluster.subscribers(of: "\(prefix):/#", become: 2, client)
+                #expect(await io.to("r").counts().elements == [2])
+            }
+            try await Cluster.subscribers(of: "\(prefix):/#", become: 1, client)
+            let counts = await io.to("r").timeout(.minutes(10)).counts()
+            #expect(counts.elements == [1])
+            #expect(counts.isComplete)
+        }
+    }
+
+    @Test("A pattern's namespace is subscribed to while it has local sockets, not longer")
+    func patternNamespace() async throws {
+        let prefix = TestRedis.uniqueKey("sio")
+        try await Self.withNode(prefix: prefix) { io, client in
+            _ = io.of(/\/tenant-\d+/)
+            let (connection, socket) = try await FakeConnection.join(io, "/tenant-7", on: Self.loop)
+            await socket.join("r")
+            try await Cluster.subscribers(of: "\(prefix):/tenant-7#", become: 1, client)
+            try await Cluster.subscribers(of: "\(prefix):/tenant-7#r", become: 1, client)
+            connection.receive("1/tenant-7,")
+            try await Cluster.subscribers(of: "\(prefix):/tenant-7#r", become: 0, client)
         }
     }
 }

@@ -24,10 +24,14 @@ import Testing
 
         func attached(to server: SocketIOServer) {}
         func opened(namespace: String) {}
+        func closed(namespace: String) {}
         func opened(_ room: String, namespace: String) { self.change(to: true) }
         func closed(_ room: String, namespace: String) { self.change(to: false) }
         func ready(_ room: String, namespace: String) async {}
+        func readyForAnswers() async {}
         func publish(_ message: ClusterMessage) {}
+        func ask(_ message: ClusterMessage, received: @escaping @Sendable (Int?) -> Void) { received(1) }
+        func answer(_ message: ClusterMessage, to node: String) {}
     }
 
     @Test("The adapter hears of a room's first and last member in the order in which they came and went")

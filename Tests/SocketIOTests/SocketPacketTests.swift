@@ -66,9 +66,17 @@ import Testing
     @Test("A message between nodes comes back as it was, and cut anywhere it is refused")
     func clusterMessage() {
         let packet = EncodedPacket.event("/n", "e", [RawJSON(trusted: "1"), RawJSON(binary: ByteBuffer(bytes: [1]))])
+        let value = RawJSON(binary: ByteBuffer(bytes: [1, 2]))
+        let socket = SocketDescription(id: "i", rooms: ["r"], remoteAddress: "::1", isSecure: true, data: value)
         for operation in [
             ClusterMessage.Operation.broadcast(packet, isVolatile: true), .join(["x"]), .leave(["y", "z"]),
-            .disconnect(close: true),
+            .disconnect(close: true), .serverSide("e", [value, .null]), .missed,
+            .ask(id: 7, .counts(["a", ""])), .ask(id: 7, .sockets), .ask(id: 7, .emit(packet, timeoutMs: 5)),
+            .ask(id: 7, .serverSide("e", [value])), .answer(id: 7, .nothing, isLast: true),
+            .answer(id: 7, .counts([1, 2]), isLast: false),
+            .answer(id: 7, .sockets([socket], leftOut: 3), isLast: true),
+            .answer(id: 7, .acks([value, .null], silent: 1), isLast: true),
+            .answer(id: 7, .serverSide(value), isLast: true),
         ] {
             let message = ClusterMessage(
                 node: "me",
@@ -83,6 +91,39 @@ import Testing
                 #expect(bytes.getSlice(at: 0, length: length).flatMap { ClusterMessage(decoding: $0) } == nil)
             }
         }
+    }
+
+    @Test("A message between nodes that claims more than it holds is refused before anything is made of it")
+    func hugeCounts() {
+        var bytes = ByteBuffer(bytes: [2])
+        bytes.writeInteger(UInt32.max)
+        #expect(ClusterMessage(decoding: bytes) == nil)
+        bytes = ByteBuffer(bytes: [2, 0, 0, 0, 1, 0x6E, 0, 0, 0, 1, 0x2F])
+        bytes.writeInteger(UInt32.max)
+        bytes.writeRepeatingByte(0, count: 64)
+        #expect(ClusterMessage(decoding: bytes) == nil)
+        var generator = SystemRandomNumberGenerator()
+        for _ in 0..<20_000 {
+            let length = Int.random(in: 0..<80, using: &generator)
+            let noise = [2] + (0..<length).map { _ in UInt8.random(in: 0...8, using: &generator) & 3 }
+            _ = ClusterMessage(decoding: ByteBuffer(bytes: noise))
+        }
+    }
+
+    @Test("Beside binary arguments a client's own placeholder means nothing; one within another goes with it")
+    func forgedPlaceholders() {
+        let binary = RawJSON(binary: ByteBuffer(bytes: [1]))
+        let forged = RawJSON(trusted: #"{"a":{"_placeholder":true,"num":0}}"#)
+        let nested = RawJSON(
+            bytes: ByteBuffer(string: #"{"_placeholder":true,"num":0,"x":{"_placeholder":true,"num":0}}"#),
+            attachments: [ByteBuffer(bytes: [2])]
+        )
+        let packet = EncodedPacket.event("/", "e", [forged, binary, nested])
+        #expect(
+            String(buffer: packet.text.payload)
+                == #"452-["e",{"a":null},{"_placeholder":true,"num":0},{"_placeholder":true,"num":1}]"#
+        )
+        #expect(packet.attachments.map(\.payload) == [ByteBuffer(bytes: [1]), ByteBuffer(bytes: [2])])
     }
 
     @Test(

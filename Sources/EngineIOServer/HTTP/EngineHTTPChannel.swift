@@ -3,6 +3,7 @@ package import HummingbirdCore
 import Logging
 import NIOCore
 import NIOHTTPTypes
+import Synchronization
 
 /// Sets up accepted connections: our handshakes become sessions, everything else is Hummingbird's.
 struct EngineHTTPChannel: HTTPChannelHandler {
@@ -16,13 +17,20 @@ struct EngineHTTPChannel: HTTPChannelHandler {
 
     let engines: [EngineServer]
     let http: HTTP1Channel
+    let idleTimeout: TimeAmount?
+    let opening = OpeningConnections()
 
     var responder: HTTPChannelHandler.Responder { self.http.responder }
 
     func setup(channel: any Channel, logger: Logger) -> EventLoopFuture<Value> {
         channel.eventLoop.makeCompletedFuture {
             let promise = channel.eventLoop.makePromise(of: FirstRequestOutcome<HTTP>.self)
-            let handler = FirstRequestHandler<HTTP>(engines: self.engines, promise: promise) { channel in
+            let handler = FirstRequestHandler<HTTP>(
+                engines: self.engines,
+                promise: promise,
+                idleTimeout: self.idleTimeout,
+                opening: self.opening
+            ) { channel in
                 self.http.setup(channel: channel, logger: logger)
             }
             try channel.pipeline.syncOperations.addHandler(handler)
@@ -51,19 +59,32 @@ extension HTTPServerBuilder {
         configuration.httpDecoder.maxHeaderFieldSize = UpgradeRequestHead.maxBytes
         configuration.httpDecoder.maxHeaderListSize = UpgradeRequestHead.maxBytes
         configuration.httpDecoder.maxHeaderFieldCount = UpgradeRequestHead.maxFields
+        // Polls would look idle to Hummingbird, which does not see them: `RequestWatch` keeps the time.
+        configuration.idleTimeout = nil
         let fixed = configuration
         return HTTPServerBuilder { responder in
-            let http = HTTP1Channel(
-                responder: { request, writer, channel in
-                    if let refusal = EndpointRefusal(of: request, engines: engines) {
-                        let response = refusal.response
-                        return try await writer.write(response: response.head, body: response.body)
-                    }
-                    try await responder(request, writer, channel)
-                },
-                configuration: fixed
+            EngineHTTPChannel(
+                engines: engines,
+                http: HTTP1Channel(responder: responder, configuration: fixed),
+                idleTimeout: http.idleTimeout
             )
-            return EngineHTTPChannel(engines: engines, http: http)
         }
     }
+}
+
+/// Counts the connections that have not said what they want.
+final class OpeningConnections: Sendable {
+    /// Each may stay for `RequestWatch.headTimeout`, so that this many may come in that time and say nothing.
+    static let limit = 16_384
+
+    private let count = Atomic<Int>(0)
+
+    /// Whether there is room for another one, which then counts.
+    func enter() -> Bool {
+        if self.count.add(1, ordering: .relaxed).newValue <= Self.limit { return true }
+        self.leave()
+        return false
+    }
+
+    func leave() { self.count.subtract(1, ordering: .relaxed) }
 }

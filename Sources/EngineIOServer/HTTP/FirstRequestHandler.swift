@@ -1,6 +1,7 @@
 import EngineIO
 import Metrics
 import NIOCore
+import NIOHTTP1
 import NIOHTTPTypesHTTP1
 
 /// What became of an accepted connection.
@@ -34,19 +35,32 @@ final class FirstRequestHandler<HTTP: Sendable>: ChannelInboundHandler, Removabl
     /// Of a connection that is HTTP.
     private var watch: RequestWatch?
 
+    private let idleTimeout: TimeAmount?
+    private let opening: OpeningConnections
+    private var isCounted = false
+
     init(
         engines: [EngineServer],
         promise: EventLoopPromise<FirstRequestOutcome<HTTP>>,
+        idleTimeout: TimeAmount? = nil,
+        opening: OpeningConnections = OpeningConnections(),
         makeHTTP: @escaping (any Channel) -> EventLoopFuture<HTTP>
     ) {
         self.engines = engines
         self.promise = promise
+        self.idleTimeout = idleTimeout
+        self.opening = opening
         self.makeHTTP = makeHTTP
     }
 
     func handlerAdded(context: ChannelHandlerContext) {
+        guard self.opening.enter() else {
+            context.close(promise: nil)
+            return
+        }
+        self.isCounted = true
         self.timeout = context.eventLoop.assumeIsolated().scheduleTask(in: Self.headTimeout) {
-            self.refuse(HandshakeAnswer.response(status: RequestWatch.tooSlow, body: "{}"), context)
+            self.refuse(.empty(.requestTimeout), context)
         }
     }
 
@@ -92,6 +106,7 @@ final class FirstRequestHandler<HTTP: Sendable>: ChannelInboundHandler, Removabl
 
     private func decide(_ outcome: FirstRequestOutcome<HTTP>) {
         self.isDecided = true
+        if self.isCounted { self.opening.leave() }
         self.timeout?.cancel()
         self.timeout = nil
         self.promise.succeed(outcome)
@@ -145,12 +160,15 @@ final class FirstRequestHandler<HTTP: Sendable>: ChannelInboundHandler, Removabl
     }
 
     private func addWatch(_ context: ChannelHandlerContext) throws {
-        let watch = RequestWatch { status in
-            self.answer(HandshakeAnswer.response(status: status, body: "{}"), context)
+        let watch = RequestWatch(idleTimeout: self.idleTimeout) { status in
+            self.answer(HTTPAnswer.empty(status).bytes(), context)
+        }
+        let endpoints = EngineRequestHandler(engines: self.engines) { opening in
+            self.open(opening, rest: ByteBuffer(), isBypassing: true, context)
         }
         let pipeline = context.pipeline.syncOperations
         let codec = try pipeline.handler(type: HTTP1ToHTTPServerCodec.self)
-        try pipeline.addHandler(watch, position: .after(codec))
+        try pipeline.addHandlers([watch, endpoints], position: .before(codec))
         self.watch = watch
     }
 
@@ -165,60 +183,82 @@ final class FirstRequestHandler<HTTP: Sendable>: ChannelInboundHandler, Removabl
         } catch .tooManyFields {
             return self.refuseLargeHead(context)
         } catch {
-            return self.refuse(HandshakeAnswer.refuse(.badRequest), context)
+            // Not a handshake as it should be: what else it is, the HTTP parser says.
+            return self.becomeHTTP(context)
         }
         let path = head.target.prefix { $0 != "?" }
         guard head.asksForWebSocket, head.connectionUpgrades,
             let engine = self.engines.first(where: { $0.serves(path: path) }),
             let loop = engine.loop(for: context.eventLoop)
         else { return self.becomeHTTP(context) }
-        guard !head.hasBody, let version = head.version, let key = head.key, key.utf8.count == 24 else {
-            return self.refuse(HandshakeAnswer.refuse(.badRequest), context)
-        }
-        guard version == "13" else { return self.refuse(HandshakeAnswer.unsupportedVersion, context) }
         let request = EngineRequest(
             head: bytes,
             remoteAddress: context.channel.remoteAddress,
             receivedAt: .now(),
             isSecure: false
         )
-        if let answer = Self.refusal(of: request, engine.shared) {
-            EngineMetrics.shared.refused.increment()
-            return self.refuse(answer, context)
+        let outcome = WebSocketOpening.check(
+            target: head.target,
+            fields: .init(key: head.key, version: head.version, isUnfit: head.hasBody),
+            isGet: true,
+            loop: loop,
+            request: { request }
+        )
+        switch outcome {
+        case .open(let opening):
+            self.head.moveReaderIndex(forwardBy: headLength)
+            let rest = self.head
+            self.head = ByteBuffer()
+            self.decide(.done)
+            self.open(opening, rest: rest, isBypassing: false, context)
+        case .refuse(let answer):
+            let cors = engine.shared.configuration.cors
+            let fields = cors.fields(origin: request.header("Origin"), host: request.header("Host"))
+            self.refuse(answer, context, fields: fields)
         }
-        self.upgrade(request, key: key, headLength: headLength, loop, context)
     }
 
-    /// - Source: Engine.IO protocol 4, "Handshake"; the order of the checks is the reference server's.
-    private static func refusal(of request: EngineRequest, _ server: EngineServer.Shared) -> ByteBuffer? {
-        guard request.query("transport") == "websocket" else { return HandshakeAnswer.refuse(.unknownTransport) }
-        if request.query("sid") != nil { return HandshakeAnswer.refuse(.unknownSession) }
-        guard request.query("EIO") == "4" else { return HandshakeAnswer.refuse(.unsupportedProtocol) }
-        return server.configuration.allowRequest(request).map { HandshakeAnswer.refuse($0) }
-    }
-
-    private func upgrade(
-        _ request: EngineRequest,
-        key: String,
-        headLength: Int,
-        _ loop: EngineLoop,
+    /// Makes the connection a WebSocket, at once or in place of the HTTP that it was.
+    ///
+    /// - Parameter rest: bytes behind the handshake.
+    private func open(
+        _ opening: WebSocketOpening,
+        rest: ByteBuffer,
+        isBypassing: Bool,
         _ context: ChannelHandlerContext
     ) {
-        let session = EngineSession(sid: SessionID.random(), request: request, loop: loop)
-        let transport = WebSocketTransport(session: session)
+        let session: EngineSession?
+        let upgrade: UpgradingSocket?
+        let transport: WebSocketTransport
+        switch opening.purpose {
+        case .newSession(let request):
+            let new = EngineSession(sid: SessionID.random(), request: request, loop: opening.loop)
+            transport = WebSocketTransport(owner: new, compression: opening.compression)
+            (session, upgrade) = (new, nil)
+        case .upgrade(let old):
+            let new = UpgradingSocket(session: old, loop: opening.loop)
+            transport = WebSocketTransport(owner: new, compression: opening.compression)
+            (session, upgrade) = (nil, new)
+        }
         let pipeline = context.pipeline.syncOperations
+        let configuration = opening.loop.server.configuration
         do {
             try pipeline.addHandler(transport, position: .after(self))
-            try Self.prepare(context.channel, loop.server.configuration)
+            if isBypassing { try pipeline.addHandler(BypassedHTTP(), position: .after(transport)) }
+            try Self.prepare(context.channel, configuration)
         } catch {
             return context.close(promise: nil)
         }
-        self.head.moveReaderIndex(forwardBy: headLength)
-        let rest = self.head
-        self.head = ByteBuffer()
-        self.decide(.done)
-        context.write(Self.wrapOutboundOut(HandshakeAnswer.accept(key: key)), promise: nil)
-        session.open(over: transport)
+        self.watch?.stop()
+        var fields = ""
+        if let compression = opening.compression { fields = "Sec-WebSocket-Extensions: \(compression.field)\r\n" }
+        if let session, let cookie = configuration.cookie {
+            fields += "Set-Cookie: \(cookie.field(sid: session.sid))\r\n"
+        }
+        context.write(Self.wrapOutboundOut(HandshakeAnswer.accept(key: opening.key, fields: fields)), promise: nil)
+        if upgrade != nil { context.flush() }
+        session?.open(over: transport)
+        upgrade?.opened(transport, context.channel)
         if rest.readableBytes > 0 {
             context.fireChannelRead(Self.wrapInboundOut(rest))
             context.fireChannelReadComplete()
@@ -236,13 +276,17 @@ final class FirstRequestHandler<HTTP: Sendable>: ChannelInboundHandler, Removabl
     }
 
     private func refuseLargeHead(_ context: ChannelHandlerContext) {
-        self.refuse(HandshakeAnswer.response(status: RequestWatch.tooLarge, body: "{}"), context)
+        self.refuse(.empty(.requestHeaderFieldsTooLarge), context)
     }
 
-    private func refuse(_ answer: ByteBuffer, _ context: ChannelHandlerContext) {
+    private func refuse(
+        _ answer: HTTPAnswer,
+        _ context: ChannelHandlerContext,
+        fields: [(name: String, value: String)] = []
+    ) {
         guard !self.isDecided else { return }
         self.decide(.done)
-        self.answer(answer, context)
+        self.answer(answer.bytes(fields), context)
     }
 
     private func answer(_ answer: ByteBuffer, _ context: ChannelHandlerContext) {

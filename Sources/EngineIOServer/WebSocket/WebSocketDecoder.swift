@@ -27,28 +27,50 @@ package enum WebSocketEvent: Equatable, Sendable {
 /// message costs no copy. That is done in two passes, because a slice that somebody keeps would make the next
 /// unmasking copy the rest of the buffer: first all complete frames are unmasked, then slices are handed out.
 ///
-/// - Bounds: a message is at most `maxMessageBytes`, over all its fragments; a frame that declares more is refused
-///   when its header has come. At most that and a header are kept between reads.
-/// - Source: RFC 6455, sections 5 and 7.4; extensions are not negotiated, so reserved bits must be zero.
+/// Text is checked as its fragments come; compressed text when it is whole, because only then is it inflated: the
+/// inflater is shared by all sockets of the loop and keeps nothing between messages.
+///
+/// - Bounds: a message is at most `maxMessageBytes`, over all its fragments and inflated; a frame that declares more is
+///   refused when its header has come. At most that and a header are kept between reads.
+/// - Source: RFC 6455, sections 5 and 7.4; RFC 7692, section 6, for messages that are compressed.
 package struct WebSocketDecoder {
     private struct Frame {
         var opcode: UInt8
         var isFinal: Bool
+        /// RSV1: the first frame of a compressed message.
+        var isCompressed: Bool
         /// Absolute indices in the buffer.
         var start: Int
         var length: Int
     }
 
+    /// A message whose last frame has not come.
+    private struct Fragments {
+        var bytes: ByteBuffer
+        let isText: Bool
+        let isCompressed: Bool
+        /// Bytes that are known to be whole UTF-8 sequences.
+        var checkedBytes = 0
+    }
+
     private let maxMessageBytes: Int
+    /// Set if compression was negotiated.
+    private let inflater: Inflater?
     private var buffer = ByteBuffer()
-    /// The fragments so far of a message that is not complete.
-    private var fragments: ByteBuffer?
-    private var fragmentsAreText = false
+    private var fragments: Fragments?
+    /// Whether the data frames that come now belong to a compressed message.
+    private var readsCompressed = false
     /// Once the peer has broken the protocol nothing it sends has a meaning, and nothing of it is kept.
     private var hasFailed = false
 
     package init(maxMessageBytes: Int) {
+        self.init(maxMessageBytes: maxMessageBytes, inflater: nil)
+    }
+
+    /// - Parameter inflater: that of the loop, if compression was negotiated.
+    init(maxMessageBytes: Int, inflater: Inflater?) {
         self.maxMessageBytes = maxMessageBytes
+        self.inflater = inflater
     }
 
     /// Takes what was read. Call ``decode(_:)`` when the read is complete.
@@ -110,7 +132,10 @@ package struct WebSocketDecoder {
         let opcode = first & 0x0F
         let isFinal = first & 0x80 != 0
         let isControl = opcode & 0x8 != 0
-        guard first & 0x70 == 0 else { throw Self.broken("reserved bits are set") }
+        let isCompressed = first & 0x40 != 0
+        guard first & 0x30 == 0, !isCompressed || (self.inflater != nil && (opcode == 1 || opcode == 2)) else {
+            throw Self.broken("reserved bits are set")
+        }
         guard opcode <= 2 || (opcode >= 8 && opcode <= 10) else { throw Self.broken("unknown opcode") }
         guard let second = self.buffer.getInteger(at: start + 1, as: UInt8.self) else { return nil }
         guard second & 0x80 != 0 else { throw Self.broken("frame is not masked") }
@@ -130,9 +155,8 @@ package struct WebSocketDecoder {
             length = Int(long)
             header = 10
         }
-        guard isControl || length <= self.maxMessageBytes else {
-            throw WebSocketFailure(code: WebSocketFailure.tooLarge, reason: "message is too large")
-        }
+        if opcode == 1 || opcode == 2 { self.readsCompressed = isCompressed }
+        guard isControl || length <= self.maxBytes(isCompressed: self.readsCompressed) else { throw Self.tooLarge }
         guard let key = self.buffer.getInteger(at: start + header, endianness: .host, as: UInt32.self),
             self.buffer.readableBytes - header - 4 >= length
         else { return nil }
@@ -140,7 +164,19 @@ package struct WebSocketDecoder {
         let payloadStart = self.buffer.readerIndex
         if key != 0 { self.unmask(length: length, key: key) }
         self.buffer.moveReaderIndex(forwardBy: length)
-        return Frame(opcode: opcode, isFinal: isFinal, start: payloadStart, length: length)
+        return Frame(
+            opcode: opcode,
+            isFinal: isFinal,
+            isCompressed: isCompressed,
+            start: payloadStart,
+            length: length
+        )
+    }
+
+    /// What a message may take on the wire. Data that do not compress become longer by it, a little with zlib's
+    /// compressor and up to an eighth with a plain one.
+    private func maxBytes(isCompressed: Bool) -> Int {
+        isCompressed ? self.maxMessageBytes + self.maxMessageBytes / 8 + 64 : self.maxMessageBytes
     }
 
     private mutating func unmask(length: Int, key: UInt32) {
@@ -172,33 +208,51 @@ package struct WebSocketDecoder {
         case 0xA: return .pong
         case 0x0:
             guard var whole = self.fragments else { throw Self.broken("nothing to continue") }
+            // Let go of, so that the one who appends is the only owner.
             self.fragments = nil
-            guard whole.readableBytes + payload.readableBytes <= self.maxMessageBytes else {
-                throw WebSocketFailure(code: WebSocketFailure.tooLarge, reason: "message is too large")
-            }
-            whole.writeImmutableBuffer(payload)
-            guard frame.isFinal else {
-                self.fragments = whole
-                return nil
-            }
-            return try Self.message(whole, isText: self.fragmentsAreText)
+            guard
+                whole.bytes.readableBytes + payload.readableBytes <= self.maxBytes(isCompressed: whole.isCompressed)
+            else { throw Self.tooLarge }
+            whole.bytes.writeImmutableBuffer(payload)
+            if frame.isFinal { return try self.message(whole) }
+            try Self.check(&whole)
+            self.fragments = whole
+            return nil
         default:
             guard self.fragments == nil else { throw Self.broken("a fragmented message is not complete") }
-            guard frame.isFinal else {
-                // A copy, because a slice would keep the whole read buffer for as long as the peer likes.
-                self.fragments = ByteBuffer(bytes: payload.readableBytesView)
-                self.fragmentsAreText = frame.opcode == 1
-                return nil
-            }
-            return try Self.message(payload, isText: frame.opcode == 1)
+            var message = Fragments(bytes: payload, isText: frame.opcode == 1, isCompressed: frame.isCompressed)
+            if frame.isFinal { return try self.message(message) }
+            // A copy, because a slice would keep the whole read buffer for as long as the peer likes.
+            message.bytes = ByteBuffer(bytes: payload.readableBytesView)
+            try Self.check(&message)
+            self.fragments = message
+            return nil
         }
     }
 
-    private static func message(_ bytes: ByteBuffer, isText: Bool) throws(WebSocketFailure) -> WebSocketEvent {
-        guard isText else { return .binary(bytes) }
-        guard bytes.withUnsafeReadableBytes({ UTF8Check.isValid($0) }) else {
-            throw WebSocketFailure(code: WebSocketFailure.invalidData, reason: "text is not UTF-8")
+    /// Refuses text as soon as it cannot become UTF-8: a peer need not be waited for to say the rest.
+    private static func check(_ message: inout Fragments) throws(WebSocketFailure) {
+        guard message.isText, !message.isCompressed else { return }
+        let checked = message.bytes.withUnsafeReadableBytes { UTF8Check.validPrefix($0, from: message.checkedBytes) }
+        guard let checked else { throw Self.notText }
+        message.checkedBytes = checked
+    }
+
+    private func message(_ whole: Fragments) throws(WebSocketFailure) -> WebSocketEvent {
+        var bytes = whole.bytes
+        if whole.isCompressed {
+            guard let inflater = self.inflater else { throw Self.broken("reserved bits are set") }
+            do {
+                bytes = try inflater.decompress(bytes, maxBytes: self.maxMessageBytes)
+            } catch {
+                throw error == .tooLarge
+                    ? Self.tooLarge
+                    : WebSocketFailure(code: WebSocketFailure.invalidData, reason: "data are not deflated")
+            }
         }
+        guard whole.isText else { return .binary(bytes) }
+        let checked = bytes.withUnsafeReadableBytes { UTF8Check.validPrefix($0, from: whole.checkedBytes) }
+        guard checked == bytes.readableBytes else { throw Self.notText }
         return .text(bytes)
     }
 
@@ -218,6 +272,9 @@ package struct WebSocketDecoder {
         }
         return code
     }
+
+    private static let tooLarge = WebSocketFailure(code: WebSocketFailure.tooLarge, reason: "message is too large")
+    private static let notText = WebSocketFailure(code: WebSocketFailure.invalidData, reason: "text is not UTF-8")
 
     private static func broken(_ reason: String) -> WebSocketFailure {
         WebSocketFailure(code: WebSocketFailure.protocolError, reason: reason)

@@ -17,9 +17,12 @@ final class WebSocketTransport: ChannelInboundHandler, EngineTransport, @uncheck
     /// How long a peer may take to answer our close frame.
     private static let closeTimeout = TimeAmount.seconds(2)
 
-    private let session: EngineSession
+    /// Whom packets go to: the session, or the upgrade of one until it is complete.
+    var owner: any WebSocketOwner
     private var context: ChannelHandlerContext?
     private var decoder: WebSocketDecoder
+    /// The longest message that is compressed for this peer; 0 if compression was not negotiated.
+    private let maxCompressedBytes: Int
     private var unflushedBytes = 0
     private var isDirty = false
     /// Our close frame is out, or the connection is being dropped: nothing more is read or written.
@@ -27,9 +30,14 @@ final class WebSocketTransport: ChannelInboundHandler, EngineTransport, @uncheck
     /// A frame is being handled; see ``decode(_:)``.
     private var isDecoding = false
 
-    init(session: EngineSession) {
-        self.session = session
-        self.decoder = WebSocketDecoder(maxMessageBytes: session.loop.server.configuration.maxPayload)
+    /// - Parameter compression: what was negotiated, only on an endpoint that has it on.
+    init(owner: any WebSocketOwner, compression: PerMessageDeflate.Agreement? = nil) {
+        self.owner = owner
+        self.maxCompressedBytes = compression?.maxCompressedBytes ?? 0
+        self.decoder = WebSocketDecoder(
+            maxMessageBytes: owner.loop.server.configuration.maxPayload,
+            inflater: compression == nil ? nil : owner.loop.compression?.inflater
+        )
     }
 
     // MARK: EngineTransport
@@ -41,7 +49,11 @@ final class WebSocketTransport: ChannelInboundHandler, EngineTransport, @uncheck
     }
 
     func send(_ message: EngineMessage) {
-        self.write(message.frame)
+        if self.maxCompressedBytes > 0, let compression = self.owner.loop.compression {
+            self.write(compression.frame(of: message, maxCompressedBytes: self.maxCompressedBytes))
+        } else {
+            self.write(message.frame)
+        }
     }
 
     func close(_ reason: EngineCloseReason) {
@@ -63,7 +75,7 @@ final class WebSocketTransport: ChannelInboundHandler, EngineTransport, @uncheck
         context.write(Self.wrapOutboundOut(frame), promise: nil)
         if !self.isDirty {
             self.isDirty = true
-            self.session.loop.markDirty(self)
+            self.owner.loop.markDirty(self)
         } else if self.unflushedBytes > Self.earlyFlushBytes {
             self.unflushedBytes = 0
             context.flush()
@@ -92,16 +104,20 @@ final class WebSocketTransport: ChannelInboundHandler, EngineTransport, @uncheck
     private func closeIfSlow(_ context: ChannelHandlerContext) {
         guard !context.channel.isWritable, context.channel.isActive, !self.isClosing else { return }
         EngineMetrics.shared.slowConsumers.increment()
-        self.session.close(.slowConsumer)
+        self.owner.close(.slowConsumer)
     }
 
     /// Sends a close frame and waits a moment for the peer's; then the connection is dropped.
-    private func startClosing(code: UInt16) {
+    ///
+    /// - Parameter endsOutput: also says that nothing else comes. For a peer that broke the protocol: its close frame
+    ///   will not be understood, so it is its end of the connection that is waited for.
+    private func startClosing(code: UInt16, endsOutput: Bool = false) {
         guard let context = self.context, !self.isClosing else { return }
         self.isClosing = true
         context.writeAndFlush(Self.wrapOutboundOut(.closeFrame(code: code)), promise: nil)
-        let channel = context.channel
-        context.eventLoop.scheduleTask(in: Self.closeTimeout) { channel.close(promise: nil) }
+        // Not through the channel: handlers behind this one may have nothing to say about it any more.
+        if endsOutput { context.close(mode: .output, promise: nil) }
+        context.eventLoop.scheduleTask(in: Self.closeTimeout) { self.context?.close(promise: nil) }
     }
 
     // MARK: Reading
@@ -136,8 +152,8 @@ final class WebSocketTransport: ChannelInboundHandler, EngineTransport, @uncheck
         } catch {
             EngineMetrics.shared.protocolErrors.increment()
             guard !self.isClosing else { return }
-            self.startClosing(code: error.code)
-            self.session.close(error.code == WebSocketFailure.tooLarge ? .messageTooLarge : .parseError)
+            self.startClosing(code: error.code, endsOutput: true)
+            self.owner.close(error.code == WebSocketFailure.tooLarge ? .messageTooLarge : .parseError)
         }
     }
 
@@ -150,14 +166,14 @@ final class WebSocketTransport: ChannelInboundHandler, EngineTransport, @uncheck
         case .text(let bytes):
             EngineMetrics.shared.messagesReceived.increment()
             do {
-                self.session.receive(try EnginePacket(text: bytes))
+                self.owner.receive(try EnginePacket(text: bytes))
             } catch {
                 EngineMetrics.shared.protocolErrors.increment()
-                self.session.close(.parseError)
+                self.owner.close(.parseError)
             }
         case .binary(let bytes):
             EngineMetrics.shared.messagesReceived.increment()
-            self.session.receive(.binary(bytes))
+            self.owner.receive(.binary(bytes))
         case .ping(let payload):
             self.write(.controlFrame(opcode: 0xA, payload: payload))
         case .pong:
@@ -165,7 +181,7 @@ final class WebSocketTransport: ChannelInboundHandler, EngineTransport, @uncheck
         case .close(let code):
             self.isClosing = true
             context.writeAndFlush(Self.wrapOutboundOut(.closeFrame(code: code ?? 1000)), promise: nil)
-            self.session.close(.transportClose)
+            self.owner.close(.transportClose)
             context.close(promise: nil)
         }
     }
@@ -175,26 +191,26 @@ final class WebSocketTransport: ChannelInboundHandler, EngineTransport, @uncheck
     func channelInactive(context: ChannelHandlerContext) {
         if !self.isClosing { self.decode(context) }
         self.isClosing = true
-        self.session.close(.transportClose)
+        self.owner.close(.transportClose)
         self.context = nil
         context.fireChannelInactive()
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        self.session.loop.server.logger.trace("connection failed", metadata: ["error": "\(error)"])
+        self.owner.loop.server.logger.trace("connection failed", metadata: ["error": "\(error)"])
         self.isClosing = true
-        self.session.close(.transportError)
+        self.owner.close(.transportError)
         context.close(promise: nil)
     }
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
         switch event {
         case is ChannelShouldQuiesceEvent:
-            self.session.close(.serverShuttingDown)
+            self.owner.close(.serverShuttingDown)
         case ChannelEvent.inputClosed:
             if !self.isClosing { self.decode(context) }
             self.isClosing = true
-            self.session.close(.transportClose)
+            self.owner.close(.transportClose)
             context.close(promise: nil)
         default:
             context.fireUserInboundEventTriggered(event)

@@ -25,7 +25,7 @@ struct AdminAccountRoutes: Sendable {
         _ = try await authenticator.permitted(.manageAccounts, request)
         let limit = try request.pageLimit()
         let text = request.uri.queryParameters["q"].map(String.init) ?? ""
-        let users = try await accounts.search(text, after: request.cursor, limit: limit)
+        let users = try await accounts.search(text, after: try request.userCursor(), limit: limit)
         return .json(
             AccountListPayload(
                 users: users.map(AccountPayload.init),
@@ -122,6 +122,15 @@ extension Accounts {
 
 extension Problem {
     static let noSuchUser = Problem(.notFound, "There is no account with this user id.")
+}
+
+extension Request {
+    /// The last user of the page before.
+    func userCursor() throws(Problem) -> UserID? {
+        guard let cursor else { return nil }
+        guard let user = UserID(cursor) else { throw .invalid(.init("cursor", "is not one that a page gave")) }
+        return user
+    }
 }
 
 extension GatewayContext {

@@ -1,4 +1,5 @@
 import HoldfastCore
+import Sessions
 import Synchronization
 
 /// Which refusals of the throttle are news to the audit log.
@@ -26,5 +27,24 @@ final class RefusalAudit: Sendable {
             last[pair] = now
             return true
         }
+    }
+}
+
+extension AuditLog {
+    /// Something that an administrator did to an event.
+    func record(
+        _ action: String,
+        of event: EventID,
+        by admin: SignedIn,
+        _ context: GatewayContext,
+        _ facts: [String: String] = [:]
+    ) async throws {
+        try await record(
+            action,
+            actor: admin.userID,
+            subject: nil,
+            address: context.ipAddress,
+            facts: facts.merging(["event": event.rawValue]) { _, event in event }
+        )
     }
 }

@@ -4,6 +4,7 @@ import HoldfastCore
 import Hummingbird
 import Orders
 import Seating
+import Sessions
 
 /// `/api/events/*` for everybody, `/api/admin/events/*` for the box office.
 struct EventRoutes: Sendable {
@@ -11,6 +12,7 @@ struct EventRoutes: Sendable {
     let seating: Seating
     let orders: Orders
     let authenticator: Authenticator
+    let audit: AuditLog
 
     func add(to router: Router<GatewayContext>) {
         let open = router.group("api/events")
@@ -35,9 +37,11 @@ struct EventRoutes: Sendable {
     }
 
     private func create(_ request: Request, _ context: GatewayContext) async throws -> Response {
-        _ = try await authenticator.administrator(request)
+        let admin = try await authenticator.administrator(request)
         let file = try await request.json(EventFile.self)
-        return .json(EventPayload(try await events.create(file)), status: .created)
+        let event = try await events.create(file)
+        try await audit.record("admin.event.created", of: event.id, by: admin, context)
+        return .json(EventPayload(event), status: .created)
     }
 
     private func setStatus(
@@ -45,8 +49,9 @@ struct EventRoutes: Sendable {
         _ request: Request,
         _ context: GatewayContext
     ) async throws -> Response {
-        _ = try await authenticator.administrator(request)
+        let admin = try await authenticator.administrator(request)
         guard let event = try await events.setStatus(context.eventID(), status) else { throw Problem.noSuchEvent }
+        try await audit.record("admin.event.status", of: event.id, by: admin, context, ["status": status.rawValue])
         return .json(EventPayload(event))
     }
 

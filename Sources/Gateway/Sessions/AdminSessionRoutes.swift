@@ -55,7 +55,7 @@ struct AdminSessionRoutes: Sendable {
     }
 
     private func search(_ text: String, _ request: Request, _ limit: Int) async throws -> Response {
-        let users = try await accounts.search(text, after: request.cursor, limit: limit)
+        let users = try await accounts.search(text, after: try request.userCursor(), limit: limit)
         let found = try await sessions.sessions(of: users.map(\.userID))
         let known = Dictionary(uniqueKeysWithValues: users.map { ($0.userID, SessionUser($0)) })
         return .json(

@@ -13,6 +13,7 @@ struct QueueRoutes: Sendable {
     let presence: Presence
     let standings: StandingWriter
     let authenticator: Authenticator
+    let audit: AuditLog
 
     func add(to router: Router<GatewayContext>) {
         let group = router.group("api/queue")
@@ -61,7 +62,7 @@ struct QueueRoutes: Sendable {
             let passSeconds: Int?
             let paused: Bool?
         }
-        _ = try await authenticator.administrator(request)
+        let admin = try await authenticator.administrator(request)
         let event = try context.eventID()
         let body = try await request.json(Body.self)
         let change = QueueChange(
@@ -71,6 +72,11 @@ struct QueueRoutes: Sendable {
             paused: body.paused
         )
         guard let state = try await waitingRoom.update(event, change) else { throw Problem.noSuchEvent }
+        let facts: [String: String?] = [
+            "maxActive": body.maxActive.map(String.init), "ratePerMinute": body.ratePerMinute.map(String.init),
+            "passSeconds": body.passSeconds.map(String.init), "paused": body.paused.map { "\($0)" },
+        ]
+        try await audit.record("admin.queue.changed", of: event, by: admin, context, facts.compactMapValues { $0 })
         return .json(QueueStatePayload(state, event))
     }
 
@@ -79,9 +85,11 @@ struct QueueRoutes: Sendable {
             let message = "Queue cleared"
             let cleared: Int
         }
-        _ = try await authenticator.administrator(request)
+        let admin = try await authenticator.administrator(request)
         let event = try await events.existing(context.eventID())
-        return .json(Payload(cleared: try await waitingRoom.clear(event.id)))
+        let cleared = try await waitingRoom.clear(event.id)
+        try await audit.record("admin.queue.cleared", of: event.id, by: admin, context, ["cleared": "\(cleared)"])
+        return .json(Payload(cleared: cleared))
     }
 
     private func keys(_ request: Request, _ context: GatewayContext) async throws -> Response {

@@ -32,11 +32,12 @@ package struct RedisScriptCall: Sendable {
         self.arguments = arguments
     }
 
-    var byDigest: RedisCommand {
+    /// The call, for a pipeline with other commands; answered NOSCRIPT if Redis does not know the script.
+    package var byDigest: RedisCommand {
         command("EVALSHA", RedisArgument(script.sha1))
     }
 
-    var bySource: RedisCommand {
+    package var bySource: RedisCommand {
         command("EVAL", RedisArgument(bytes: script.source))
     }
 

@@ -42,12 +42,13 @@ struct RefreshFamilies: Sendable {
         gate = SignInGate(patience: patience)
     }
 
+    /// - Returns: the family's name.
     func begin(
         user: UserID,
         handle: SessionHandle,
         session: SessionID,
         token: RefreshToken
-    ) async throws {
+    ) async throws -> UUID {
         let (family, milliseconds, hash) = (UUID(), tokenTTL.milliseconds, token.hash)
         let sealed = try seal(session)
         try await gate.turn {
@@ -65,6 +66,7 @@ struct RefreshFamilies: Sendable {
                 ])
             }
         }
+        return family
     }
 
     private func seal(_ session: SessionID) throws -> [UInt8] {

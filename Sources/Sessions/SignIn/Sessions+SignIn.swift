@@ -48,7 +48,7 @@ extension Sessions {
         var new = begun
         new.token = token
         // The family first: a session without one could not be revoked for good.
-        try await families.begin(user: new.user, handle: new.handle, session: id, token: refreshToken)
+        let family = try await families.begin(user: new.user, handle: new.handle, session: id, token: refreshToken)
         await enlist(new)
         let created: SessionStore.Created
         do {
@@ -62,6 +62,12 @@ extension Sessions {
         case .created(let session, let displaced):
             await quietly("session not moved") { try await self.store.move(session) }
             try await displace(displaced, by: new)
+            // All of the user's sessions may have been ended since the family began, when this one was not there yet.
+            // It then goes the same way: signed in, and signed out at once.
+            if try await !families.isLive(family) {
+                let ended = try await store.end([new.handle], of: new.user, reason: .sessionEnded)
+                await settle(ended.sessions, of: new.user)
+            }
             return .created(signIn(id, token, refreshToken: refreshToken))
         case .alive, .refused:
             _ = try await families.revoke([new.handle], of: new.user, reason: .sessionEnded)

@@ -2,7 +2,7 @@ import EngineIO
 package import NIOCore
 
 extension ClusterMessage {
-    private static let version: UInt8 = 1
+    private static let version: UInt8 = 2
 
     package func encode() -> ByteBuffer {
         var out = ByteBufferAllocator().buffer(capacity: 256)
@@ -14,9 +14,7 @@ extension ClusterMessage {
         switch self.operation {
         case .broadcast(let packet, let isVolatile):
             out.writeInteger(UInt8(isVolatile ? 1 : 0))
-            out.writeInteger(UInt16(packet.attachments.count))
-            out.writeBlob(packet.text.payload)
-            for attachment in packet.attachments { out.writeBlob(attachment.payload) }
+            out.write(packet)
         case .join(let rooms):
             out.writeInteger(UInt8(2))
             out.writeTexts(rooms)
@@ -25,6 +23,20 @@ extension ClusterMessage {
             out.writeTexts(rooms)
         case .disconnect(let close):
             out.writeInteger(UInt8(close ? 5 : 4))
+        case .serverSide(let name, let arguments):
+            out.writeInteger(UInt8(6))
+            out.writeText(name)
+            out.write(arguments)
+        case .missed:
+            out.writeInteger(UInt8(7))
+        case .ask(let id, let request):
+            out.writeInteger(UInt8(8))
+            out.writeInteger(id)
+            out.write(request)
+        case .answer(let id, let answer, let isLast):
+            out.writeInteger(UInt8(isLast ? 10 : 9))
+            out.writeInteger(id)
+            out.write(answer)
         }
         return out
     }
@@ -42,60 +54,23 @@ extension ClusterMessage {
 
     private static func operation(_ kind: UInt8, _ bytes: inout ByteBuffer) -> Operation? {
         switch kind {
-        case 0, 1:
-            guard let count = bytes.readInteger(as: UInt16.self), count <= SocketPacket.maxAttachments,
-                var text = bytes.readBlob(), text.readInteger(as: UInt8.self) == EnginePacketType.message.rawValue
-            else { return nil }
-            var attachments: [EngineMessage] = []
-            for _ in 0..<count {
-                guard let attachment = bytes.readBlob() else { return nil }
-                attachments.append(EngineMessage(binary: attachment))
-            }
-            let packet = EncodedPacket(text: EngineMessage(text: text), attachments: attachments)
-            return .broadcast(packet, isVolatile: kind == 1)
+        case 0, 1: return bytes.readPacket().map { .broadcast($0, isVolatile: kind == 1) }
         case 2: return bytes.readTexts().map { .join($0) }
         case 3: return bytes.readTexts().map { .leave($0) }
         case 4, 5: return .disconnect(close: kind == 5)
+        case 6:
+            guard let name = bytes.readText(), let arguments = bytes.readValues() else { return nil }
+            return .serverSide(name, arguments)
+        case 7: return .missed
+        case 8:
+            guard let id = bytes.readInteger(as: UInt64.self), id < 1 << 53, let request = bytes.readRequest() else {
+                return nil
+            }
+            return .ask(id: id, request)
+        case 9, 10:
+            guard let id = bytes.readInteger(as: UInt64.self), let answer = bytes.readAnswer() else { return nil }
+            return .answer(id: id, answer, isLast: kind == 10)
         default: return nil
         }
-    }
-}
-
-extension ByteBuffer {
-    fileprivate mutating func writeText(_ text: String) {
-        let bytes = text.utf8.prefix(Int(UInt16.max))
-        self.writeInteger(UInt16(bytes.count))
-        self.writeBytes(bytes)
-    }
-
-    fileprivate mutating func writeTexts(_ texts: [String]) {
-        let texts = texts.prefix(Int(UInt16.max))
-        self.writeInteger(UInt16(texts.count))
-        for text in texts { self.writeText(text) }
-    }
-
-    fileprivate mutating func writeBlob(_ blob: ByteBuffer) {
-        self.writeInteger(UInt32(blob.readableBytes))
-        self.writeImmutableBuffer(blob)
-    }
-
-    fileprivate mutating func readText() -> String? {
-        guard let length = self.readInteger(as: UInt16.self) else { return nil }
-        return self.readString(length: Int(length))
-    }
-
-    fileprivate mutating func readTexts() -> [String]? {
-        guard let count = self.readInteger(as: UInt16.self) else { return nil }
-        var texts: [String] = []
-        for _ in 0..<count {
-            guard let text = self.readText() else { return nil }
-            texts.append(text)
-        }
-        return texts
-    }
-
-    fileprivate mutating func readBlob() -> ByteBuffer? {
-        guard let length = self.readInteger(as: UInt32.self) else { return nil }
-        return self.readSlice(length: Int(length))
     }
 }

@@ -8,25 +8,47 @@ package protocol SocketAdapter: AnyObject, Sendable {
     func attached(to server: SocketIOServer)
     /// A namespace exists here from now on.
     func opened(namespace: String)
+    /// The namespace, one of a pattern, is no longer needed.
+    func closed(namespace: String)
     /// The first local socket joined a room.
     func opened(_ room: String, namespace: String)
     /// The last local socket left a room.
     func closed(_ room: String, namespace: String)
     /// Returns when broadcasts of other nodes to the room arrive here, or when that cannot be had now.
     func ready(_ room: String, namespace: String) async
+    /// Returns when answers of other nodes arrive here, or when that cannot be had now.
+    func readyForAnswers() async
     func publish(_ message: ClusterMessage)
+    /// Publishes a request to every node that has its namespace, this one included, behind what was published before.
+    /// `received` is told once by how many; `nil`: by none, as far as we know.
+    func ask(_ message: ClusterMessage, received: @escaping @Sendable (Int?) -> Void)
+    /// Sends an answer to the node that asked.
+    func answer(_ message: ClusterMessage, to node: String)
+    /// Where the sessions of clients that may come back are kept for all nodes; `nil`: each server keeps its own.
+    var recovery: (any RecoveryStore)? { get }
+}
+
+extension SocketAdapter {
+    package var recovery: (any RecoveryStore)? { nil }
 }
 
 /// A message between nodes.
 ///
-/// - Shape on the wire: version 1, then strings (16-bit length), lists (16-bit count) and buffers (32-bit length),
-///   all big endian. Packets travel as encoded Engine.IO payloads, so that no node encodes them again.
+/// - Shape on the wire: version 2, then strings and buffers (32-bit length) and lists (32-bit count), all big endian.
+///   Packets travel as encoded Engine.IO payloads, so that no node encodes them again.
+/// - Bounds: nothing is allocated from a count or a length; a list ends with the message.
 package struct ClusterMessage: Sendable, Equatable {
     package enum Operation: Sendable, Equatable {
         case broadcast(EncodedPacket, isVolatile: Bool)
         case join([String])
         case leave([String])
         case disconnect(close: Bool)
+        /// For the nodes' own handlers; nobody answers.
+        case serverSide(String, [RawJSON])
+        /// The sender could not publish for a while: others may have missed something.
+        case missed
+        case ask(id: UInt64, ClusterRequest)
+        case answer(id: UInt64, ClusterAnswer, isLast: Bool)
     }
 
     package let node: String

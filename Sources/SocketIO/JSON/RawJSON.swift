@@ -6,7 +6,7 @@ import NIOFoundationCompat
 /// One JSON value as the bytes it is written in, with the binary attachments its placeholders stand for.
 ///
 /// As an argument of `emit` or an acknowledgement it is spliced in unchanged.
-package struct RawJSON: Sendable, Equatable, Encodable {
+package struct RawJSON: Sendable, Equatable, Codable {
     package let bytes: ByteBuffer
     package let attachments: [ByteBuffer]
 
@@ -33,6 +33,11 @@ package struct RawJSON: Sendable, Equatable, Encodable {
 
     package init(trusted text: String) {
         self.init(trusted: ByteBuffer(string: text))
+    }
+
+    /// The same with attachments: a placeholder's number is one's place among them.
+    package init(trusted bytes: ByteBuffer, attachments: [ByteBuffer]) {
+        self.init(bytes: bytes, attachments: attachments)
     }
 
     /// Takes bytes of anybody.
@@ -62,10 +67,35 @@ package struct RawJSON: Sendable, Equatable, Encodable {
 
     package var string: String { String(buffer: self.bytes) }
 
-    /// The value as a type of yours. A key that is there twice is refused.
+    /// The value as a type of yours. A key that is there twice is refused. A binary value is a `ByteBuffer` or `Data`; a
+    /// `RawJSON` is the value as it is.
     package func decode<T: Decodable>(_ type: T.Type = T.self) throws -> T {
+        if let itself = self as? T { return itself }
+        if let attachment = self.attachment {
+            if let bytes = attachment as? T { return bytes }
+            if let data = Data(buffer: attachment) as? T { return data }
+        }
         try Self.check(self.bytes, refusesDuplicates: true)
         return try Self.decoder.decode(type, from: self.bytes)
+    }
+
+    /// The attachment that the whole value stands for.
+    package var attachment: ByteBuffer? {
+        guard !self.attachments.isEmpty else { return nil }
+        return self.bytes.withUnsafeReadableBytes { bytes in
+            var scanner = JSONScanner(bytes, findsPlaceholders: true)
+            // The value was checked when it came.
+            try? scanner.skipValue()
+            guard let first = scanner.placeholders.last, first.range == 0..<bytes.count, let number = first.number,
+                self.attachments.indices.contains(number)
+            else { return nil }
+            return self.attachments[number]
+        }
+    }
+
+    /// Takes a value from the middle of a decoded one; its numbers may be written in another way then.
+    package init(from decoder: any Decoder) throws {
+        try self.init(encoding: JSONTree(from: decoder))
     }
 
     /// Encodes the value in the middle of another one; needed only when it is a property of an encoded type.

@@ -11,11 +11,15 @@ package struct EncodedPacket: Sendable, Equatable {
         self.attachments = attachments
     }
 
-    /// `40` with the socket's id.
-    static func connected(_ namespace: String, id: String) -> EncodedPacket {
+    /// `40` with the socket's id, and the secret of its session if it may come back.
+    static func connected(_ namespace: String, id: String, pid: String? = nil) -> EncodedPacket {
         var builder = Self.begin(.connect, namespace, attachments: 0, id: nil)
         builder.bytes.writeStaticString(#"{"sid":""#)
         builder.bytes.writeString(id)
+        if let pid {
+            builder.bytes.writeStaticString(#"","pid":""#)
+            builder.bytes.writeString(pid)
+        }
         builder.bytes.writeStaticString(#""}"#)
         return EncodedPacket(text: builder.finish())
     }
@@ -56,9 +60,9 @@ package struct EncodedPacket: Sendable, Equatable {
         var attachments: [ByteBuffer] = []
         var values: [ByteBuffer] = []
         values.reserveCapacity(arguments.count)
-        for argument in arguments {
-            values.append(argument.attachments.isEmpty ? argument.bytes : renumbered(argument, &attachments))
-        }
+        // Beside binary arguments, one without must not pass for another's: its placeholders mean nothing.
+        let isBinary = arguments.contains { !$0.attachments.isEmpty }
+        for argument in arguments { values.append(isBinary ? renumbered(argument, &attachments) : argument.bytes) }
         let size = values.reduce(64 + (name?.utf8.count ?? 0)) { $0 + $1.readableBytes + 1 }
         let type = attachments.isEmpty ? plain : binary
         var builder = Self.begin(type, namespace, attachments: attachments.count, id: id, capacity: size)
@@ -124,15 +128,20 @@ private func renumbered(_ value: RawJSON, _ attachments: inout [ByteBuffer]) -> 
     var out = ByteBufferAllocator().buffer(capacity: value.bytes.readableBytes + 16)
     var position = 0
     for placeholder in placeholders.sorted(by: { $0.range.lowerBound < $1.range.lowerBound }) {
-        guard let number = placeholder.number, value.attachments.indices.contains(number) else { continue }
+        // What lies within a placeholder goes with it.
+        guard placeholder.range.lowerBound >= position else { continue }
         if let before = value.bytes.getSlice(
             at: value.bytes.readerIndex + position,
             length: placeholder.range.lowerBound - position
         ) {
             out.writeImmutableBuffer(before)
         }
-        out.writeString(#"{"_placeholder":true,"num":\#(attachments.count)}"#)
-        attachments.append(value.attachments[number])
+        if let number = placeholder.number, value.attachments.indices.contains(number) {
+            out.writeString(#"{"_placeholder":true,"num":\#(attachments.count)}"#)
+            attachments.append(value.attachments[number])
+        } else {
+            out.writeStaticString("null")
+        }
         position = placeholder.range.upperBound
     }
     if let rest = value.bytes.getSlice(

@@ -19,10 +19,12 @@ enum SocketPacketType: UInt8, Sendable {
 /// One Socket.IO packet of a client, checked byte by byte; its data are still the bytes that came.
 ///
 /// - Shape: `<type>[<attachments>-][<namespace>,][<acknowledgement id>][<JSON>]`.
-/// - Bounds: at most 10 attachments; the id at most 2^53, as JavaScript counts; JSON as ``JSONScanner`` bounds it.
+/// - Bounds: at most 10 attachments; a namespace of 512 bytes; the id at most 2^53, as JavaScript counts; JSON as ``JSONScanner`` bounds it.
 /// - Source: Socket.IO protocol 5, "Packet encoding".
 struct SocketPacket: Sendable {
     static let maxAttachments = 10
+    /// Bytes of a namespace's name; patterns are asked about no longer ones.
+    static let maxNamespaceLength = 512
     /// Names that applications give a meaning of their own; a client must not forge them.
     static let reservedNames: Set<String> = [
         "connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener",
@@ -84,6 +86,9 @@ struct SocketPacket: Sendable {
         }
         if index < bytes.count, bytes[index] == 0x2F {
             let end = bytes[index...].firstIndex(of: 0x2C) ?? bytes.count
+            guard end - index <= Self.maxNamespaceLength else {
+                throw PacketError(.tooLarge, "Socket.IO: a namespace is longer than \(Self.maxNamespaceLength) bytes")
+            }
             self.namespace = String(decoding: bytes[index..<end], as: UTF8.self)
             // A query behind a namespace was allowed once; the name alone counts.
             if let mark = self.namespace.firstIndex(of: "?") { self.namespace = String(self.namespace[..<mark]) }

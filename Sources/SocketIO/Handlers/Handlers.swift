@@ -1,3 +1,5 @@
+import Synchronization
+
 /// What is called for an event: in the socket's queue, or on its loop at once.
 enum EventHandler: Sendable {
     case queued(@Sendable (Socket, SocketEvent) async -> Void)
@@ -14,15 +16,57 @@ enum DisconnectHandler: Sendable {
     case inline(@Sendable (Socket, DisconnectReason) -> Void)
 }
 
-/// Everything a namespace was told to call. Complete before the first connection; then it only gets read.
+/// What decides whether a socket is taken in: waiting for something, or at once on its loop.
+enum Middleware: Sendable {
+    case queued(@Sendable (Socket) async throws -> Void)
+    case inline(@Sendable (Socket) throws -> Void)
+}
+
+/// Everything a namespace was told to call.
 struct Handlers: Sendable {
-    var middleware: [@Sendable (Socket) async throws -> Void] = []
+    var middleware: [Middleware] = []
     var connection: [ConnectionHandler] = []
     var disconnect: [DisconnectHandler] = []
     var events: [String: EventHandler] = [:]
     var any: [@Sendable (Socket, SocketEvent) -> Void] = []
+    var serverSide: [String: @Sendable (ServerSideEvent) -> Void] = [:]
     var unknownEvent: (@Sendable (Socket, SocketEvent) -> Void)?
     var invalidEvent: (@Sendable (Socket, SocketEvent, any Error) -> Void)?
+}
+
+/// Handlers as they are read for every event: an object that never changes, so that reading takes no lock.
+final class HandlerSnapshot: Sendable {
+    let handlers: Handlers
+
+    init(_ handlers: Handlers) { self.handlers = handlers }
+}
+
+/// The handlers of a namespace, or of all namespaces of one pattern.
+///
+/// A change makes a new snapshot at the next look; sockets' loops keep the one they have until they are told.
+final class HandlerBox: Sendable {
+    private struct State {
+        var handlers = Handlers()
+        var snapshot: HandlerSnapshot?
+    }
+
+    private let state = Mutex(State())
+
+    var snapshot: HandlerSnapshot {
+        self.state.withLock { state in
+            if let snapshot = state.snapshot { return snapshot }
+            let snapshot = HandlerSnapshot(state.handlers)
+            state.snapshot = snapshot
+            return snapshot
+        }
+    }
+
+    func change(_ body: (inout sending Handlers) -> Void) {
+        self.state.withLock { state in
+            body(&state.handlers)
+            state.snapshot = nil
+        }
+    }
 }
 
 /// One thing a socket's handlers have to do.

@@ -1,0 +1,112 @@
+import EngineIO
+import NIOCore
+import Synchronization
+
+/// What a namespace does for clients that may come back. Made only if the server's configuration asks for it.
+package final class NamespaceRecovery: Sendable {
+    private struct Holder {
+        var owner: String
+        /// `nil` while it is being restored.
+        var socket: Socket?
+    }
+
+    package let settings: ConnectionStateRecovery
+    /// The server outlives its namespaces' sockets.
+    private unowned let server: SocketIOServer
+    /// Who has a session on this node: connected sockets, and connections that are about to get one back.
+    private let holders = Mutex<[String: Holder]>([:])
+
+    init(settings: ConnectionStateRecovery, server: SocketIOServer) {
+        self.settings = settings
+        self.server = server
+    }
+
+    var store: (any RecoveryStore)? { self.server.recoveryStore }
+
+    // MARK: Who holds a session
+
+    /// A connection asks for a session: from now on nobody else on this node has it.
+    ///
+    /// - Returns: the socket that had it.
+    func reserve(_ request: RecoveryRequest) -> Socket? {
+        self.holders.withLock { $0.updateValue(Holder(owner: request.owner, socket: nil), forKey: request.pid)?.socket }
+    }
+
+    func isHeld(_ pid: String, by owner: String) -> Bool { self.holders.withLock { $0[pid]?.owner == owner } }
+
+    /// The session's socket is there.
+    ///
+    /// - Returns: false if another connection has asked for the session meanwhile.
+    @discardableResult
+    func hold(_ session: RecoverySession, _ socket: Socket) -> Bool {
+        self.holders.withLock { holders in
+            guard !session.isRecovered || holders[session.pid]?.owner == session.owner else { return false }
+            holders[session.pid] = Holder(owner: session.owner, socket: socket)
+            return true
+        }
+    }
+
+    func release(_ pid: String, owner: String) {
+        self.holders.withLock { if $0[pid]?.owner == owner { $0[pid] = nil } }
+    }
+
+    /// Another node has given a session to the connection `owner`.
+    package func lost(_ pid: String, to owner: String) {
+        let socket = self.holders.withLock { holders -> Socket? in
+            guard let holder = holders[pid], holder.owner != owner else { return nil }
+            holders[pid] = nil
+            return holder.socket
+        }
+        socket?.supersede()
+    }
+
+    /// The sockets that hold sessions on this node.
+    package var sockets: [Socket] { self.holders.withLock { $0.values.compactMap(\.socket) } }
+
+    // MARK: Sending
+
+    /// - Returns: false if it has to be sent without an offset.
+    func broadcast(
+        _ packet: EncodedPacket,
+        in namespace: Namespace,
+        rooms: [String],
+        except: [String],
+        isLocal: Bool
+    ) -> Bool {
+        // What is for one node alone has no place in an order that all nodes share.
+        guard let store = self.store, !(isLocal && store.isShared) else { return false }
+        return store.broadcast(packet, to: namespace, rooms: rooms, except: except)
+    }
+
+    /// On the loop: an event to one socket alone.
+    func emit(_ packet: EncodedPacket, to socket: Socket) {
+        guard let session = socket.session, let store = self.store else { return socket.write(packet) }
+        if socket.isJoined {
+            guard let epoch = store.epoch(of: socket.namespace.name), let shard = socket.shard.recovery else {
+                return socket.write(packet)
+            }
+            let offset = session.nextDirect(after: shard.position(in: epoch), epoch: epoch)
+            let packet = packet.appending(offset: offset.text(epoch: epoch, sid: socket.id))
+            store.emitted(packet, at: offset, epoch: epoch, session)
+            socket.write(packet)
+        } else if session.isParked {
+            // Its client may come back, or is back already, under the same id.
+            BroadcastOperator(socket.namespace).to([socket.id]).emit(packet)
+        }
+    }
+
+    // MARK: Data
+
+    /// Data have changed: what they are in a moment is stored.
+    func dataChanged(of socket: Socket) {
+        guard let store = self.store, store.isShared else { return }
+        socket.onLoop {
+            guard let session = socket.session, !session.dataWaits else { return }
+            session.dataWaits = true
+            socket.eventLoop.assumeIsolated().scheduleTask(in: .milliseconds(50)) {
+                session.dataWaits = false
+                if socket.isJoined { store.changed(socket.dataAsJSON, of: session) }
+            }
+        }
+    }
+}
