@@ -34,7 +34,7 @@ test-fuzz:  ## the decoders under libFuzzer for a minute; FUZZ_SECONDS=600 for t
 test-sanitizers:  ## Swift tests under the thread and the address sanitizer
 	@scripts/sanitizers.sh
 
-bench:  ## measures the Socket.IO server beside python-socketio, one core each
+bench:  ## measures the Socket.IO server beside nchan, Centrifuge and python-socketio, one core each
 	@scripts/bench.sh
 
 docs:  ## the libraries' documentation, into .build/docs

@@ -70,6 +70,7 @@ let package = Package(
         // MARK: System libraries
         .systemLibrary(name: "CHiredis", providers: [.apt(["libhiredis-dev"])]),
         .systemLibrary(name: "CLibPQ", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
+        .systemLibrary(name: "CMalloc"),
         .systemLibrary(name: "COpenSSL", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
 
@@ -204,8 +205,8 @@ let package = Package(
         .executableTarget(
             name: "SocketIOFixture",
             dependencies: [
-                "SocketIO", "SocketIORedis", "EngineIOServer", "EngineIO", "Redis", argumentParser, crypto, hummingbird,
-                nioCore, nioPosix, logging, lifecycle,
+                "CMalloc", "SocketIO", "SocketIORedis", "EngineIOServer", "EngineIO", "Redis", argumentParser, crypto,
+                hummingbird, nioCore, nioPosix, logging, lifecycle,
             ],
             swiftSettings: settings
         ),

@@ -1,21 +1,25 @@
 #!/usr/bin/env bash
-# Measures the Socket.IO server (the fixture, release build) beside the same server on python-socketio: connections,
-# memory per idle connection, acknowledgements and broadcasts per second, latencies. docs/performance.md explains it.
+# Measures the Socket.IO server (the fixture, release build) beside nchan, Centrifuge and python-socketio, each on one
+# core, in one run: broadcasts, also through Redis, latency, acknowledgements, connections, memory, and a storm of
+# reconnections. docs/performance.md explains it.
 #
-#   make bench                         about 4 minutes once all is built
+#   make bench                         about 8 minutes once all is built
 #   BENCH_ROUNDS=5 BENCH_SECONDS=5 make bench
+#   BENCH_ONLY="connect reconnect" make bench
 #
 # Sizes by environment, with their defaults: BENCH_ROUNDS=3, BENCH_SECONDS=3 (per measurement), BENCH_IDLE=2000
-# (connections of the memory test), BENCH_RPC_CONNECTIONS=64, BENCH_RPC_DEPTH=4, BENCH_RPC_RATE=1000 (per second),
-# BENCH_SUBSCRIBERS=1000, BENCH_WINDOW=8, BENCH_FANOUT_RATES="5 100" (messages per second), BENCH_MESSAGE_SIZE=200.
+# (connections of the memory test), BENCH_RECONNECT=5000, BENCH_RPC_CONNECTIONS=64, BENCH_RPC_DEPTH=4,
+# BENCH_SUBSCRIBERS=1000, BENCH_WINDOW=8, BENCH_REDIS_WINDOW=4, BENCH_FANOUT_RATE=100 (messages per second),
+# BENCH_MESSAGE_SIZE=200, BENCH_ONLY= (names of measurements; all).
 #
-# Everything runs on loopback; nothing that it starts outlives it. Results: .holdfast/bench/result.md and result.json.
+# Everything runs on loopback; nothing that it starts outlives it. Results: .holdfast/bench/report.md and result.json.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 say() { printf '==> %s\n' "$*"; }
 venv=.holdfast/bench-venv
 out=.holdfast/bench
+root=$PWD
 # Exact versions, so that two runs months apart have the same peer.
 peer=(python-socketio==5.18.1 uvicorn==0.54.0 websockets==17.4 uvloop==0.23.0 httptools==0.9.0 PyJWT==2.15.1)
 
@@ -31,6 +35,10 @@ fi
 
 say "Building the generator"
 gcc -O2 -std=c11 -D_GNU_SOURCE -Wall -Wextra -Werror -o "$out/generator" Tests/Benchmarks/generator/*.c
+
+say "Building Centrifuge's peer from Debian's sources"
+(cd Tests/Benchmarks/peers/centrifuge && GO111MODULE=off GOPATH=/usr/share/gocode GOFLAGS='' \
+    GOCACHE="$root/$out/go-cache" go build -o "$root/$out/centrifuge" .)
 
 say "Building the release of our side (the first time takes 5 to 10 minutes, later seconds)"
 swift build -c release --product SocketIOFixture
@@ -49,10 +57,10 @@ trap stop EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 PYTHONDONTWRITEBYTECODE=1 python3 Tests/Benchmarks/run.py --generator "$out/generator" \
-    --ours .build/release/SocketIOFixture --python "$venv/bin/python" --out "$out" &
+    --ours .build/release/SocketIOFixture --centrifuge "$out/centrifuge" --python "$venv/bin/python" --out "$out" &
 runner=$!
 status=0
 wait "$runner" || status=$?
 runner=
-[ "$status" -ne 0 ] || say "Written to $out/result.md and $out/result.json"
+[ "$status" -ne 0 ] || say "Written to $out/report.md and $out/result.json"
 exit "$status"

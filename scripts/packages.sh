@@ -3,14 +3,19 @@
 #
 #   scripts/packages.sh run     what building and running needs
 #   scripts/packages.sh test    that, and what the tests drive: a browser and Python
-#   scripts/packages.sh bench   that, and the tools of the benchmark
+#   scripts/packages.sh bench   what building needs, the tools of the benchmark and its peers
 set -euo pipefail
 
 packages=(libhiredis-dev libssl-dev libpq-dev zlib1g-dev postgresql redis-server python3 pkg-config)
 case ${1:-run} in
 run) ;;
 test) packages+=(python3-venv chromium chromium-driver nodejs openssl) ;;
-bench) packages+=(python3-venv gcc libc6-dev util-linux) ;;
+bench)
+    packages+=(python3-venv gcc libc6-dev util-linux nginx-light libnginx-mod-nchan golang-go)
+    # Centrifuge, what it imports (Debian's package names only some of it), and JWTs for it.
+    packages+=(golang-github-centrifugal-{centrifuge,protocol}-dev golang-github-fzambia-eagle-dev)
+    packages+=(golang-github-igm-sockjs-go-dev golang-github-mna-redisc-dev golang-github-golang-jwt-jwt-dev)
+    ;;
 *) sed -n '2,7p' "$0" >&2; exit 64 ;;
 esac
 

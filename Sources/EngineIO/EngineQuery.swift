@@ -12,20 +12,31 @@ package struct EngineQuery: Sendable, Equatable {
     package private(set) var isScript = false
 
     /// - Parameter target: path and query. The first value of a parameter counts.
-    package init(target: some StringProtocol) {
+    package init(target: String) {
         guard let mark = target.utf8.firstIndex(of: 0x3F) else { return }
-        var seen: Set<String> = []
-        for item in target[target.index(after: mark)...].split(separator: "&") {
-            let pair = item.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
-            let name = String(pair[0])
-            switch name {
-            case "transport", "sid", "EIO", "j":
-                guard seen.insert(name).inserted else { continue }
-                self.set(name, pair.count == 2 ? percentDecoded(Substring(pair[1])) : "")
-            default:
-                continue
+        // Bytes instead of text: this is on the way of every connection and every poll.
+        var seen: (transport: Bool, sid: Bool, version: Bool, script: Bool) = (false, false, false, false)
+        for item in target.utf8[target.utf8.index(after: mark)...].split(separator: 0x26) {
+            let nameEnd = item.firstIndex(of: 0x3D) ?? item.endIndex
+            let name = item[..<nameEnd]
+            if name.elementsEqual("transport".utf8) {
+                if !seen.transport { self.set("transport", Self.value(item, nameEnd)) }
+                seen.transport = true
+            } else if name.elementsEqual("sid".utf8) {
+                if !seen.sid { self.set("sid", Self.value(item, nameEnd)) }
+                seen.sid = true
+            } else if name.elementsEqual("EIO".utf8) {
+                if !seen.version { self.set("EIO", Self.value(item, nameEnd)) }
+                seen.version = true
+            } else if name.elementsEqual("j".utf8) {
+                if !seen.script { self.set("j", Self.value(item, nameEnd)) }
+                seen.script = true
             }
         }
+    }
+
+    private static func value(_ item: Substring.UTF8View, _ nameEnd: String.Index) -> String {
+        nameEnd == item.endIndex ? "" : percentDecoded(Substring(item[item.index(after: nameEnd)...]))
     }
 
     private mutating func set(_ name: String, _ value: String) {

@@ -72,7 +72,9 @@ package struct EngineSessionState: ~Copyable {
     /// What a packet of the peer asks for.
     ///
     /// - Source: Engine.IO protocol 4: only the server pings; a packet out of place ends the session.
-    package mutating func receive(_ packet: EnginePacket, now: NIODeadline) -> PacketAction {
+    ///
+    /// - Parameter now: the clock is read for a pong only, which one packet in thousands is.
+    package mutating func receive(_ packet: EnginePacket, now: @autoclosure () -> NIODeadline) -> PacketAction {
         guard !self.isClosed else { return .none }
         switch packet {
         case .text(let data):
@@ -82,7 +84,7 @@ package struct EngineSessionState: ~Copyable {
         case .pong:
             // One that nobody asked for changes nothing: each would cost its session an entry among the deadlines.
             guard case .awaitingPong = self.state else { return .none }
-            let pingAt = now + self.pingInterval
+            let pingAt = now() + self.pingInterval
             self.state = .idle(pingAt: pingAt)
             return .schedulePing(at: pingAt)
         case .noop:

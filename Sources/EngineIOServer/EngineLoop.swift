@@ -10,6 +10,7 @@ final class EngineLoop: @unchecked Sendable {
     let server: EngineServer.Shared
     /// `nil` if messages are not compressed on this endpoint.
     let compression: MessageCompression?
+    let sender = DirectSender()
 
     /// Sessions by slot; slots are used again, with another generation.
     private var slots: [Slot] = []

@@ -15,6 +15,8 @@ package final class EngineServer: Sendable {
         let application: any EngineApplication
         let logger: Logger
         let sessions = SessionTable()
+        /// WebSocket connections whose channel is open.
+        private let transportCount = Atomic<Int>(0)
         private let count = Atomic<Int>(0)
         private let handshakeHead: [UInt8]
         private let handshakeTail: [UInt8]
@@ -33,6 +35,9 @@ package final class EngineServer: Sendable {
         }
 
         var sessionCount: Int { self.count.load(ordering: .relaxed) }
+        var openTransports: Int { self.transportCount.load(ordering: .relaxed) }
+        func transportOpened() { self.transportCount.add(1, ordering: .relaxed) }
+        func transportClosed() { self.transportCount.subtract(1, ordering: .relaxed) }
 
         /// The packet that opens a session.
         ///

@@ -24,6 +24,9 @@ package final class RedisClient: Service, Sendable {
     private let metrics = RedisMetrics()
     private let state: Mutex<State>
 
+    /// One of the loops that the connections live on.
+    package var eventLoop: any EventLoop { loops[0] }
+
     package init(configuration: RedisConfiguration, eventLoopGroup: any EventLoopGroup, logger: Logger) {
         precondition(configuration.connectionCount > 0, "a Redis client needs at least one connection")
         self.configuration = configuration

@@ -74,7 +74,12 @@ package struct BroadcastOperator: Sendable {
     package func disconnectSockets(close: Bool = false) { self.apply(.disconnect(close: close)) }
 
     func apply(_ operation: ClusterMessage.Operation) {
-        self.namespace.apply(operation, rooms: self.rooms, except: self.exceptRooms)
+        let (namespace, rooms, except) = (self.namespace, self.rooms, self.exceptRooms)
+        if let recovery = namespace.recovery {
+            recovery.afterBroadcasts { namespace.apply(operation, rooms: rooms, except: except) }
+        } else {
+            namespace.apply(operation, rooms: rooms, except: except)
+        }
         self.publish(operation)
     }
 

@@ -28,7 +28,9 @@ package final class Namespace: Sendable {
     ) {
         self.name = name
         self.server = server
-        self.recovery = server.configuration.connectionStateRecovery.map { NamespaceRecovery(settings: $0, server: server) }
+        self.recovery = server.configuration.connectionStateRecovery.map {
+            NamespaceRecovery(settings: $0, server: server)
+        }
         self.handlerBox = handlers
         self.lease = lease
         self.shards = server.loops.map { NamespaceShard(namespace: self, eventLoop: $0.eventLoop) }

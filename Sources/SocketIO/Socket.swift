@@ -294,6 +294,11 @@ package final class Socket: @unchecked Sendable {
 
     /// Takes the socket out of its namespace; with `close`, ends its whole connection.
     package func disconnect(close: Bool = false) {
+        guard let recovery = self.namespace.recovery else { return self.leaveNamespace(close: close) }
+        recovery.afterBroadcasts { self.leaveNamespace(close: close) }
+    }
+
+    private func leaveNamespace(close: Bool) {
         self.onLoop {
             guard let client = self.client else { return }
             self.write(.disconnected(self.namespace.name))
@@ -332,6 +337,8 @@ package final class Socket: @unchecked Sendable {
             for handler in handlers.any { handler(self, event) }
             for handler in self.own?.any ?? [] { handler(event) }
             if let handler = self.own?.events[event.name] ?? handlers.events[event.name] {
+                // Nearly always, and then there is no job to make.
+                if case .inline(let body) = handler, self.queue.isIdle { return body(self, event) }
                 self.submit(.event(event, handler))
             } else {
                 handlers.unknownEvent?(self, event)

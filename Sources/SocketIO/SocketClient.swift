@@ -171,8 +171,9 @@ final class SocketClient: EngineReceiver, @unchecked Sendable {
         }
         let steps = rest
         // Nobody awaits this task: it ends with the middleware, whose time the connect timeout bounds for the
-        // client, and its result comes back to the loop. It does not keep the client: it may never end.
-        Task { [weak self] in
+        // client, and its result comes back to the loop. It does not keep the client: it may never end. It runs on
+        // the loop, because in a storm of connections the threads that it would wake cost more than the middleware.
+        Task(executorPreference: self.server.loops[self.loopIndex].executor) { [weak self] in
             var refusal: ConnectError?
             do {
                 for step in steps {
@@ -185,7 +186,7 @@ final class SocketClient: EngineReceiver, @unchecked Sendable {
                 refusal = ConnectError(describing: error)
             }
             let outcome = refusal
-            socket.eventLoop.execute { [weak self] in self?.decided(socket, outcome) }
+            socket.onLoop { [weak self] in self?.decided(socket, outcome) }
         }
     }
 

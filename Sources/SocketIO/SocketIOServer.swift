@@ -116,6 +116,9 @@ package final class SocketIOServer: EngineApplication, Sendable {
     /// Where sessions are kept; `nil` unless clients may come back.
     var recoveryStore: (any RecoveryStore)? { self.storeBox.withLock { $0 } }
 
+    /// For timers that belong to no socket.
+    package var anyEventLoop: any EventLoop { self.loops[0].eventLoop }
+
     /// A numbered broadcast has come from the store, in the order of the numbers.
     package func deliver(_ message: RecoverableMessage, namespace: String) {
         guard let namespace = self.existingNamespace(namespace) else { return }

@@ -1,3 +1,4 @@
+import EngineIO
 import NIOCore
 
 /// What the connections of one server share on one loop: who has not joined a namespace yet, and who owes attachments.
@@ -6,6 +7,7 @@ import NIOCore
 /// Touched on its loop only, which is what makes it Sendable.
 final class SocketLoop: @unchecked Sendable {
     let eventLoop: any EventLoop
+    let executor: LoopTaskExecutor
     private let timeout: TimeAmount
     private var waiting: [Int: SocketClient] = [:]
     private var deadlines = CircularBuffer<(at: NIODeadline, ticket: Int)>()
@@ -19,6 +21,7 @@ final class SocketLoop: @unchecked Sendable {
 
     init(eventLoop: any EventLoop, configuration: SocketIOConfiguration) {
         self.eventLoop = eventLoop
+        self.executor = LoopTaskExecutor(eventLoop)
         self.timeout = configuration.connectTimeout
         self.attachmentTimeout = configuration.attachmentTimeout
     }

@@ -38,6 +38,7 @@ struct Fixture: AsyncParsableCommand {
     var threads: Int = 1
 
     func run() async throws {
+        if self.threads <= 1 { Allocator.useOneArena() }
         var logger = Logger(label: "socketio.fixture")
         logger.logLevel = .warning
         let group = MultiThreadedEventLoopGroup(numberOfThreads: max(1, self.threads))

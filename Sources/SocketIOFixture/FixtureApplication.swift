@@ -11,10 +11,9 @@ struct FixtureApplication {
     func install(jwtSecret: String?) {
         let main = self.io.of("/")
         if let jwtSecret {
-            let tokens = TokenVerifier(secret: jwtSecret)
+            let tokens = TokenCheck(secret: jwtSecret)
             main.use(inline: { socket in
-                let token = try? socket.handshake.auth.decode(Credentials.self).token
-                guard let token, tokens.accepts(token) else {
+                guard tokens.accepts(socket.handshake.auth) else {
                     throw ConnectError(message: "Invalid authentication token")
                 }
             })

@@ -45,6 +45,7 @@ package final class RedisAdapter: SocketAdapter, Service, Sendable {
     private let logger: Logger
     private let server = Mutex<SocketIOServer?>(nil)
     private let queue = Mutex(Queue())
+    private let executor: LoopTaskExecutor
     private let signal: AsyncStream<Void>
     private let wake: AsyncStream<Void>.Continuation
     private let recoveryStore = Mutex<RedisRecoveryStore?>(nil)
@@ -57,6 +58,7 @@ package final class RedisAdapter: SocketAdapter, Service, Sendable {
         self.prefix = prefix
         self.logger = logger
         self.channels = RoomChannels(subscriber: subscriber)
+        self.executor = LoopTaskExecutor(client.eventLoop)
         // One pending signal is enough: who wakes takes all there is.
         (self.signal, self.wake) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
         // There is one at most.
@@ -65,10 +67,15 @@ package final class RedisAdapter: SocketAdapter, Service, Sendable {
     }
 
     /// Sends what is published until shutdown.
+    ///
+    /// On the event loop: what one of its ticks publishes is then one batch, which the other nodes receive and deliver
+    /// together. A thread of its own would wake at the first message and send that alone.
     package func run() async throws {
         await cancelWhenGracefulShutdown {
             await withDiscardingTaskGroup { group in
-                group.addTask { for await _ in self.signal { await self.sendQueued() } }
+                group.addTask(executorPreference: self.executor) {
+                    for await _ in self.signal { await self.sendQueued() }
+                }
                 group.addTask { for await store in self.stores { await store.refreshForever() } }
             }
         }
@@ -166,6 +173,7 @@ package final class RedisAdapter: SocketAdapter, Service, Sendable {
     }
 
     package func closed(namespace: String) {
+        self.recoveryStore.withLock { $0 }?.closed(namespace)
         self.channels.unwant(self.channel(namespace))
     }
 
@@ -236,6 +244,11 @@ package final class RedisAdapter: SocketAdapter, Service, Sendable {
                         self.enqueue(Publication(command: call.byDigest, script: (call, completed)))
                     },
                     channel: { [weak self] namespace, rooms in self?.channel(namespace, rooms) ?? "" },
+                    listens: { [weak self] channel in self?.channels.isWanted(channel) ?? false },
+                    ready: { [weak self] namespace in
+                        guard let self else { return }
+                        await self.channels.ready(self.channel(namespace))
+                    },
                     server: { [weak self] in self?.server.withLock { $0 } }
                 )
             )
@@ -255,7 +268,9 @@ package final class RedisAdapter: SocketAdapter, Service, Sendable {
 
     private func receive(_ notice: RecoveryNotice, _ server: SocketIOServer) {
         switch notice {
-        case .broadcast(let message, let namespace): server.deliver(message, namespace: namespace)
+        case .broadcast(let message, let namespace, let origin):
+            let store = self.recoveryStore.withLock { $0 }
+            store?.received(message, namespace: namespace, origin: origin, server)
         case .taken(let pid, let claim): server.sessionLost(pid, by: claim)
         }
     }

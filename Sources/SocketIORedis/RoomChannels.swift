@@ -46,6 +46,8 @@ final class RoomChannels: Sendable {
         }
     }
 
+    func isWanted(_ channel: String) -> Bool { self.entries.withLock { $0[channel]?.isWanted ?? false } }
+
     /// Whether what is published now on the channel reaches this node's members, or there are none.
     func isSettled(_ channel: String) -> Bool {
         self.entries.withLock { entries in

@@ -1,4 +1,4 @@
-"""Runs every measurement on every server, one after the other, and writes the result.
+"""Runs every measurement on every server, one after the other, and writes the report.
 
 One round is: for each measurement, for each server, a fresh server on one core, the generator on another, one result.
 The order of the servers is reversed in every other round, so that a machine that slows down or warms up favours
@@ -15,15 +15,14 @@ import os
 import resource
 import secrets
 import signal
-import socket
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import report
-
-HERE = Path(__file__).resolve().parent
+from servers import Centrifuge, Holdfast, Nchan, PythonSocketIO, pinned, redis_server
 
 
 def size(name, default):
@@ -34,44 +33,70 @@ def size(name, default):
 ROUNDS = size("ROUNDS", 3)
 SECONDS = size("SECONDS", 3.0)
 IDLE = size("IDLE", 2000)
+RECONNECT = size("RECONNECT", 5000)
 RPC_CONNECTIONS = size("RPC_CONNECTIONS", 64)
 RPC_DEPTH = size("RPC_DEPTH", 4)
-RPC_RATE = size("RPC_RATE", 1000.0)
 SUBSCRIBERS = size("SUBSCRIBERS", 1000)
 WINDOW = size("WINDOW", 8)
-FANOUT_RATES = [float(rate) for rate in size("FANOUT_RATES", "5 100").split()]
+REDIS_WINDOW = size("REDIS_WINDOW", 4)
+FANOUT_RATE = size("FANOUT_RATE", 100.0)
 MESSAGE_SIZE = size("MESSAGE_SIZE", 200)
+ONLY = size("ONLY", "").split()
+
+
+@dataclass(frozen=True)
+class Measurement:
+    name: str
+    about: str
+    arguments: tuple
+    servers: tuple
+    authenticated: bool = False
+    through_redis: bool = False
 
 
 def measurements():
-    """Name, what the reader is told, and the generator's arguments."""
-    paced = ["--seconds", SECONDS, "--size", MESSAGE_SIZE, "--grace", 2]
-    yield (
+    sized = ("--seconds", SECONDS, "--size", MESSAGE_SIZE)
+    room = f"a room of {SUBSCRIBERS:,}, {MESSAGE_SIZE} B"
+    rpc = ("rpc", "-n", RPC_CONNECTIONS, "--depth", RPC_DEPTH, *sized)
+    loaded = f"{RPC_CONNECTIONS} connections, {RPC_DEPTH} in flight each"
+    both = ("python-socketio", "python-socketio, tuned")
+    yield Measurement(
+        "fanout-capacity",
+        f"broadcast to {room}, {WINDOW} messages in flight",
+        ("fanout", "-n", SUBSCRIBERS, "--window", WINDOW, *sized),
+        ("holdfast", "nchan", "centrifuge", "python-socketio"),
+    )
+    yield Measurement(
+        "fanout-redis",
+        f"broadcast to {room}, through Redis, {REDIS_WINDOW} messages in flight",
+        ("fanout", "-n", SUBSCRIBERS, "--window", REDIS_WINDOW, *sized),
+        ("holdfast", "nchan", "centrifuge"),
+        through_redis=True,
+    )
+    yield Measurement(
+        "fanout-latency",
+        f"broadcast to {room}, open loop, {FANOUT_RATE:g} messages/s",
+        ("fanout", "-n", SUBSCRIBERS, "--rate", FANOUT_RATE, *sized, "--grace", 2),
+        ("holdfast", "nchan", "centrifuge"),
+    )
+    yield Measurement(
+        "rpc-seat", f"a `seat` event, answered with ok, {loaded}", (*rpc, "--seat"), ("holdfast", "centrifuge", *both)
+    )
+    yield Measurement("rpc-echo", f"an event with {MESSAGE_SIZE} B, echoed, {loaded}", rpc, ("holdfast", *both))
+    yield Measurement(
         "connect",
         f"{IDLE:,} connections, each with its own JWT (HS256), 64 handshakes at once",
-        ["connect", "-n", IDLE, "--hold", 2, "--tokens", "TOKENS"],
+        ("connect", "-n", IDLE, "--hold", 2),
+        ("holdfast", "nchan", "centrifuge", "python-socketio"),
+        authenticated=True,
     )
-    yield (
-        "rpc-capacity",
-        f"echo with acknowledgement, {RPC_CONNECTIONS} connections, {RPC_DEPTH} in flight each, {MESSAGE_SIZE} B",
-        ["rpc", "-n", RPC_CONNECTIONS, "--depth", RPC_DEPTH, "--seconds", SECONDS, "--size", MESSAGE_SIZE],
+    yield Measurement(
+        "reconnect",
+        f"{RECONNECT:,} connections cut at once, and restored with their JWTs",
+        ("reconnect", "-n", RECONNECT),
+        ("holdfast", "centrifuge"),
+        authenticated=True,
     )
-    yield (
-        "rpc-latency",
-        f"the same, open loop, {RPC_RATE:g} events/s over {RPC_CONNECTIONS} connections",
-        ["rpc", "-n", RPC_CONNECTIONS, "--rate", RPC_RATE, *paced],
-    )
-    yield (
-        "fanout-capacity",
-        f"broadcast to a room of {SUBSCRIBERS:,}, {WINDOW} messages in flight, {MESSAGE_SIZE} B",
-        ["fanout", "-n", SUBSCRIBERS, "--window", WINDOW, "--seconds", SECONDS, "--size", MESSAGE_SIZE],
-    )
-    for rate in FANOUT_RATES:
-        yield (
-            f"fanout-latency-{rate:g}",
-            f"the same room, open loop, {rate:g} messages/s ({rate * SUBSCRIBERS:,.0f} deliveries/s wanted)",
-            ["fanout", "-n", SUBSCRIBERS, "--rate", rate, *paced],
-        )
 
 
 def write_tokens(path, secret, count):
@@ -89,97 +114,101 @@ def write_tokens(path, secret, count):
     path.write_bytes(b"\n".join(lines) + b"\n")
 
 
-def pinned(core, command):
-    """The command on one core, and gone when we are, however we end."""
-    return ["setpriv", "--pdeathsig", "KILL", "taskset", "-c", str(core), *map(str, command)]
+class Bench:
+    def __init__(self, options):
+        cores = sorted(os.sched_getaffinity(0))
+        self.cores = cores
+        self.server_core, self.generator_core = cores[0], cores[-1]
+        self.generator = options.generator
+        self.out = options.out
+        self.log = options.out / "servers.log"
+        self.tokens = options.out / "tokens"
+        self.secret = secrets.token_hex(32)
+        self.servers = {
+            server.name: server
+            for server in (
+                Holdfast(options.ours),
+                Nchan(),
+                Centrifuge(options.centrifuge),
+                PythonSocketIO(options.python, tuned=False),
+                PythonSocketIO(options.python, tuned=True),
+            )
+        }
 
+    def measure(self, measurement, server):
+        """One result. Through Redis two processes of the server share the server's core: the publisher is connected
+        to the one and all subscribers are to the other, so that each message goes through Redis, which shares the
+        generator's core."""
+        secret = self.secret if measurement.authenticated and server.protocol != "nchan" else None
+        command = [self.generator, *measurement.arguments, "--protocol", server.protocol]
+        command += ["--tokens", self.tokens] if secret else []
+        with contextlib.ExitStack() as stack:
+            redis = None
+            if measurement.through_redis:
+                store = stack.enter_context(redis_server(self.generator_core, self.log))
+                redis = store.port
+                command += ["--store", store.pids[0]]
+            running = [
+                stack.enter_context(server.running(self.server_core, self.log, secret, redis))
+                for _ in range(2 if redis else 1)
+            ]
+            command += ["--port", running[0].port, "--publisher-port", running[-1].port]
+            for process in running:
+                for pid in process.pids:
+                    command += ["--pid", pid]
+            return self.generate(command)
 
-@contextlib.contextmanager
-def running(command, core, log):
-    """A fresh server that answers on its port."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    with log.open("ab") as output:
-        server = subprocess.Popen(pinned(core, [*command, "--port", port]), stdout=output, stderr=output)
-    try:
-        for _ in range(200):
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", port)) == 0:
-                    break
-            if server.poll() is not None:
-                sys.exit(f"bench: {command[0]} ended with status {server.returncode}; see {log}")
-            time.sleep(0.1)
-        else:
-            sys.exit(f"bench: {command[0]} does not answer after 20 s; see {log}")
-        time.sleep(0.3)
-        yield server.pid, port
-    finally:
-        server.terminate()
+    def generate(self, command):
         try:
-            server.wait(timeout=2)
+            done = subprocess.run(pinned(self.generator_core, command), capture_output=True, text=True, timeout=120)
         except subprocess.TimeoutExpired:
-            server.kill()
-            server.wait()
+            return {"error": "the generator did not end within 120 s"}
+        if done.returncode == 2 or not done.stdout.startswith("{"):
+            return {"error": done.stderr.strip() or f"the generator ended with status {done.returncode}"}
+        return json.loads(done.stdout) | {"clean": done.returncode == 0}
 
-
-def measure(generator, core, arguments, pid, port, tokens):
-    command = [generator, *arguments, "--port", port, "--pid", pid]
-    command = [tokens if argument == "TOKENS" else argument for argument in command]
-    done = subprocess.run(pinned(core, command), capture_output=True, text=True, timeout=120)
-    if done.returncode == 2 or not done.stdout.startswith("{"):
-        return {"error": done.stderr.strip() or f"generator ended with status {done.returncode}"}
-    return json.loads(done.stdout) | {"clean": done.returncode == 0}
-
-
-def rounds(options, servers, secret, cores, log, tokens):
-    """Every result, in the order in which it was measured."""
-    for number in range(ROUNDS):
-        order = list(servers) if number % 2 == 0 else list(reversed(servers))
-        for name, about, arguments in measurements():
-            for server in order:
-                command = servers[server] + (["--jwt-secret", secret] if "TOKENS" in arguments else [])
-                with running(command, cores[0], log) as (pid, port):
-                    result = measure(options.generator, cores[1], arguments, pid, port, tokens)
-                print(f"    round {number + 1} of {ROUNDS}  {name:20} {server:16} {report.brief(result)}", flush=True)
-                yield {"round": number + 1, "measurement": name, "about": about, "server": server} | result
+    def results(self):
+        """Every result, in the order in which it was measured."""
+        for number in range(ROUNDS):
+            for measurement in measurements():
+                if ONLY and measurement.name not in ONLY:
+                    continue
+                order = measurement.servers if number % 2 == 0 else reversed(measurement.servers)
+                for name in order:
+                    result = self.measure(measurement, self.servers[name])
+                    line = f"    round {number + 1} of {ROUNDS}  {measurement.name:16} {name:23} {report.brief(result)}"
+                    print(line, flush=True)
+                    yield {"round": number + 1, "measurement": measurement.name, "server": name} | result
 
 
 def main():
     parser = argparse.ArgumentParser()
-    for name in ("generator", "ours", "python", "out"):
+    for name in ("generator", "ours", "centrifuge", "python", "out"):
         parser.add_argument(f"--{name}", type=Path, required=True)
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     options.out.mkdir(parents=True, exist_ok=True)
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
-    log, tokens = options.out / "servers.log", options.out / "tokens"
-    log.write_bytes(b"")
-    secret = secrets.token_hex(32)
-    write_tokens(tokens, secret, IDLE)
-
-    cores = sorted(os.sched_getaffinity(0))
-    server_core, generator_core = cores[0], cores[-1]
-    if len(cores) == 1:
+    bench = Bench(options)
+    bench.log.write_bytes(b"")
+    write_tokens(bench.tokens, bench.secret, max(IDLE, RECONNECT))
+    if len(bench.cores) == 1:
         print("    Only one core: server and generator share it, the figures are no capacity.", flush=True)
-    peer = HERE / "peers" / "python_socketio_server.py"
-    servers = {
-        "holdfast": [options.ours, "--profile", "bench", "--threads", 1],
-        "python-socketio": [options.python, peer],
-    }
-    facts = report.machine(cores, options.python)
+    facts = report.machine(bench.cores, options.python)
+    began = time.monotonic()
     try:
-        results = list(rounds(options, servers, secret, (server_core, generator_core), log, tokens))
+        results = list(bench.results())
     finally:
-        tokens.unlink()
+        bench.tokens.unlink()
     facts["load_after"] = os.getloadavg()[0]
+    facts["minutes"] = (time.monotonic() - began) / 60
     (options.out / "result.json").write_text(json.dumps({"machine": facts, "results": results}, indent=1) + "\n")
-    text = report.markdown(facts, results, list(servers), ROUNDS)
-    (options.out / "result.md").write_text(text)
+    text = report.markdown(facts, results, list(measurements()), ROUNDS)
+    (options.out / "report.md").write_text(text)
     print("\n" + text)
     if any("error" in result for result in results):
-        sys.exit("bench: some measurements failed; see the table")
+        sys.exit("bench: some measurements failed; see the report")
 
 
 main()

@@ -16,7 +16,7 @@ import Testing
         init() throws {
             self.channel = EmbeddedChannel()
             let promise = self.channel.eventLoop.makePromise(of: FirstRequestOutcome<Bool>.self)
-            let handler = FirstRequestHandler<Bool>(engines: [], promise: promise) { channel in
+            let waiter = FirstRequestHandler<Bool>.Waiter.promise(promise) { channel in
                 channel.eventLoop.makeCompletedFuture {
                     try channel.pipeline.syncOperations.configureHTTPServerPipeline(
                         withPipeliningAssistance: false,
@@ -26,6 +26,7 @@ import Testing
                     return true
                 }
             }
+            let handler = FirstRequestHandler<Bool>(engines: [], waiter: waiter)
             try self.channel.pipeline.syncOperations.addHandler(handler)
             try self.channel.connect(to: .init(ipAddress: "127.0.0.1", port: 1), promise: nil)
         }

@@ -255,8 +255,6 @@ RECOVER = """
 @pytest.mark.parametrize("version", [LATEST, *OLDER])
 @EACH_TRANSPORT
 def test_socket_recovered_after_engine_close(chromium, recovering, version, transports):
-    if version != LATEST and "polling" not in transports:
-        pytest.skip("the older clients run the short list")
     rounds, heard = chromium.open(recovering, version).run(RECOVER % transports)
     assert rounds == [[True, True, ["fans"], {"value": "kept"}]] * 2
     assert heard == [[0, "one"], [0, "two"], [1, "one"], [1, "two"]]

@@ -7,7 +7,6 @@ import zlib
 
 import pytest
 from engine_client import SEPARATOR, Polling, drain
-from fixture_server import BINARY
 from raw_http import Connection
 from raw_websocket import BINARY as BINARY_FRAME
 from raw_websocket import CONTINUATION, TEXT, Closed, frame
@@ -304,8 +303,7 @@ def test_the_open_packet_is_not_compressed(server):
 
 
 def test_max_payload_is_also_that_of_base64(polling):
-    # A debug build takes seconds for the largest message, longer than the heartbeat allows.
-    data = bytes(740_000 if "release" in BINARY else 60_000)
+    data = bytes(740_000)
     polling.send(data)
     assert polling.receive() == data
 

@@ -37,7 +37,7 @@ def test_every_poll_during_the_upgrade_is_released(polling):
     websocket = polling.probe()
     for _ in range(5):
         before = time.monotonic()
-        assert polling.packets() == ["6"]
+        assert polling.packets() in (["6"], ["2"])  # The ping may fall due.
         assert time.monotonic() - before < 0.25
     websocket.send("5")
     websocket.send("4hello")
@@ -319,7 +319,7 @@ def test_a_close_packet_over_polling_during_the_upgrade_ends_both(polling):
 def test_a_second_poll_during_the_upgrade_is_no_overlap(polling):
     websocket = polling.probe()
     for _ in range(10):
-        assert polling.packets() == ["6"]
+        assert polling.packets() in (["6"], ["2"])  # The ping may fall due.
     websocket.send_all("5", "4hello")
     assert packet(websocket) == "4hello"
 

@@ -71,7 +71,9 @@ import Testing
             let client = try await PollingClient.open(server.port).client
             #expect(try await client.post("4a", fields: "X-Refuse: 1\r\n").text == "ok")
             try await RawClient.connect(server.port) { client in
-                try await client.send(RawClient.upgradeRequest("/socket.io/?EIO=4&transport=websocket", "X-Refuse: 1\r\n"))
+                try await client.send(
+                    RawClient.upgradeRequest("/socket.io/?EIO=4&transport=websocket", "X-Refuse: 1\r\n")
+                )
                 let answer = try await client.answer()
                 #expect(answer.status == 403)
                 #expect(answer.field("Access-Control-Allow-Origin") == "*")
@@ -101,7 +103,10 @@ import Testing
         try await Self.with(engine: { $0.cors = rule }) { server in
             let fields = "Access-Control-Request-Method: POST\r\nAccess-Control-Request-Headers: x-a, x-b\r\n"
             let good = try await PollingClient.request(
-                server.port, "OPTIONS", PollingClient.target, fields: fields + "Origin: http://good.example\r\n"
+                server.port,
+                "OPTIONS",
+                PollingClient.target,
+                fields: fields + "Origin: http://good.example\r\n"
             )
             #expect(good.status == 204)
             #expect(good.field("Access-Control-Allow-Origin") == "http://good.example")
@@ -110,7 +115,10 @@ import Testing
             #expect(good.field("Access-Control-Allow-Headers") == "x-a, x-b")
             #expect(good.field("Access-Control-Max-Age") == "600")
             let bad = try await PollingClient.request(
-                server.port, "OPTIONS", PollingClient.target, fields: fields + "Origin: http://bad.example\r\n"
+                server.port,
+                "OPTIONS",
+                PollingClient.target,
+                fields: fields + "Origin: http://bad.example\r\n"
             )
             #expect(bad.field("Vary") == "Origin")
             #expect(bad.field("Access-Control-Allow-Methods") == nil)
@@ -222,7 +230,8 @@ import Testing
         try await Self.with { server in
             let (client, _) = try await PollingClient.open(server.port)
             try await RawClient.connect(server.port) { raw in
-                let head = "POST \(client.target) HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n"
+                let head =
+                    "POST \(client.target) HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n"
                 try await raw.send(head)
                 #expect(try await raw.head().hasPrefix("HTTP/1.1 100 "))
                 try await raw.send("4a")
@@ -272,7 +281,8 @@ import Testing
         try await Self.with { server in
             let (client, _) = try await PollingClient.open(server.port)
             try await RawClient.connect(server.port) { raw in
-                let head = "POST \(client.target) HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\nExpect: 100-continue\r\n\r\n"
+                let head =
+                    "POST \(client.target) HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\nExpect: 100-continue\r\n\r\n"
                 try await raw.send(head)
                 // When this has come, the first POST is known.
                 _ = try await raw.head()
@@ -366,10 +376,14 @@ import Testing
             $0.pingInterval = .milliseconds(100)
             $0.pingTimeout = .seconds(5)
         }) { server in
+            let start = ContinuousClock.now
             let (silent, _) = try await PollingClient.open(server.port)
             let (client, _) = try await PollingClient.open(server.port)
             #expect(try await client.poll().text == "2")
-            #expect(try await client.poll().text == "1")
+            // A test that was itself kept waiting may come when the session is over.
+            let isLate = ContinuousClock.now - start > .seconds(4)
+            let last = try await client.poll()
+            #expect(last.text == "1" || (isLate && last.status == 400))
             // Both were opened before the first ping of the other one.
             while try await silent.post("6").status == 200 {}
             #expect(try await silent.poll().text.hasPrefix(#"{"code":1,"#))
@@ -402,7 +416,11 @@ import Testing
     func flood() async throws {
         try await Self.with { server in
             let one = PollingClient.text("GET", "/socket.io/")
-            let answers = try await Self.pipelined(server.port, Array(repeatElement(one, count: 500).joined()), count: 500)
+            let answers = try await Self.pipelined(
+                server.port,
+                Array(repeatElement(one, count: 500).joined()),
+                count: 500
+            )
             #expect(answers.allSatisfy { $0.status == 400 })
         }
     }

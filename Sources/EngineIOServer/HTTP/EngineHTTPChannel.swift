@@ -18,21 +18,43 @@ struct EngineHTTPChannel: HTTPChannelHandler {
     let engines: [EngineServer]
     let http: HTTP1Channel
     let idleTimeout: TimeAmount?
-    let opening = OpeningConnections()
+    let opening: OpeningConnections
+    let acceptor: SessionAcceptor
 
     var responder: HTTPChannelHandler.Responder { self.http.responder }
 
+    init(engines: [EngineServer], http: HTTP1Channel, idleTimeout: TimeAmount?) {
+        self.engines = engines
+        self.http = http
+        self.idleTimeout = idleTimeout
+        let opening = OpeningConnections()
+        self.opening = opening
+        self.acceptor = SessionAcceptor(engines: engines) { acceptor in
+            FirstRequestHandler<HTTP>(
+                engines: engines,
+                waiter: .acceptor(acceptor),
+                idleTimeout: idleTimeout,
+                opening: opening
+            )
+        }
+    }
+
     func setup(channel: any Channel, logger: Logger) -> EventLoopFuture<Value> {
-        channel.eventLoop.makeCompletedFuture {
+        if let first = try? channel.pipeline.syncOperations.handler(type: FirstRequestHandler<HTTP>.self) {
+            return first.becomeHTTP(on: channel, { self.http.setup(channel: $0, logger: logger) }).map { http in
+                Value(channel: channel, outcome: channel.eventLoop.makeSucceededFuture(.http(http)))
+            }
+        }
+        // Handlers in front of ours are somebody's who wraps this channel, as TLS does. They come with the long way only.
+        if let server = channel.parent, channel.pipeline.isEmpty { self.acceptor.install(on: server) }
+        return channel.eventLoop.makeCompletedFuture {
             let promise = channel.eventLoop.makePromise(of: FirstRequestOutcome<HTTP>.self)
             let handler = FirstRequestHandler<HTTP>(
                 engines: self.engines,
-                promise: promise,
+                waiter: .promise(promise) { self.http.setup(channel: $0, logger: logger) },
                 idleTimeout: self.idleTimeout,
                 opening: self.opening
-            ) { channel in
-                self.http.setup(channel: channel, logger: logger)
-            }
+            )
             try channel.pipeline.syncOperations.addHandler(handler)
             return Value(channel: channel, outcome: promise.futureResult)
         }
@@ -87,4 +109,10 @@ final class OpeningConnections: Sendable {
     }
 
     func leave() { self.count.subtract(1, ordering: .relaxed) }
+}
+
+extension ChannelPipeline {
+    /// Whether no handler has been added. There is no other way to ask; a pipeline that is taken for one with handlers
+    /// only costs time.
+    fileprivate var isEmpty: Bool { self.debugDescription.contains("<no handlers>") }
 }

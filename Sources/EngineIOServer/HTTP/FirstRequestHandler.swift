@@ -27,9 +27,20 @@ final class FirstRequestHandler<HTTP: Sendable>: ChannelInboundHandler, Removabl
     private static var headTimeout: TimeAmount { RequestWatch.headTimeout }
 
     private let engines: [EngineServer]
-    private let promise: EventLoopPromise<FirstRequestOutcome<HTTP>>
-    private let makeHTTP: (any Channel) -> EventLoopFuture<HTTP>
+    /// Who is told what the connection is.
+    enum Waiter {
+        /// Hummingbird's server has the connection and waits; the closure sets up HTTP.
+        case promise(EventLoopPromise<FirstRequestOutcome<HTTP>>, (any Channel) -> EventLoopFuture<HTTP>)
+        /// Hummingbird's server does not know of the connection; it is given it if it is HTTP.
+        case acceptor(SessionAcceptor)
+    }
+
+    private let waiter: Waiter
     private var head = ByteBuffer()
+    /// The connection is HTTP and on its way to Hummingbird's server.
+    private var isPassedOn = false
+    private var inputIsClosed = false
+    private var context: ChannelHandlerContext?
     private var timeout: Scheduled<Void>?
     private var isDecided = false
     /// Of a connection that is HTTP.
@@ -41,19 +52,18 @@ final class FirstRequestHandler<HTTP: Sendable>: ChannelInboundHandler, Removabl
 
     init(
         engines: [EngineServer],
-        promise: EventLoopPromise<FirstRequestOutcome<HTTP>>,
+        waiter: Waiter,
         idleTimeout: TimeAmount? = nil,
-        opening: OpeningConnections = OpeningConnections(),
-        makeHTTP: @escaping (any Channel) -> EventLoopFuture<HTTP>
+        opening: OpeningConnections = OpeningConnections()
     ) {
         self.engines = engines
-        self.promise = promise
+        self.waiter = waiter
         self.idleTimeout = idleTimeout
         self.opening = opening
-        self.makeHTTP = makeHTTP
     }
 
     func handlerAdded(context: ChannelHandlerContext) {
+        self.context = context
         guard self.opening.enter() else {
             context.close(promise: nil)
             return
@@ -68,6 +78,7 @@ final class FirstRequestHandler<HTTP: Sendable>: ChannelInboundHandler, Removabl
         self.watch = nil
         self.timeout?.cancel()
         if !self.isDecided { self.decide(.done) }
+        self.context = nil
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
@@ -77,6 +88,7 @@ final class FirstRequestHandler<HTTP: Sendable>: ChannelInboundHandler, Removabl
         }
         var bytes = Self.unwrapInboundIn(data)
         if self.head.readableBytes == 0 { self.head = bytes } else { self.head.writeBuffer(&bytes) }
+        guard !self.isPassedOn else { return }
         guard self.mayBeHandshake else { return self.becomeHTTP(context) }
         guard let end = self.endOfHead else {
             if self.head.readableBytes > UpgradeRequestHead.maxBytes { self.refuseLargeHead(context) }
@@ -91,7 +103,10 @@ final class FirstRequestHandler<HTTP: Sendable>: ChannelInboundHandler, Removabl
     }
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
-        if !self.isDecided, event is ChannelShouldQuiesceEvent || event as? ChannelEvent == .inputClosed {
+        if self.isPassedOn, !self.isDecided, event as? ChannelEvent == .inputClosed {
+            // What came before the end is a request all the same.
+            self.inputIsClosed = true
+        } else if !self.isDecided, event is ChannelShouldQuiesceEvent || event as? ChannelEvent == .inputClosed {
             context.close(promise: nil)
         } else {
             context.fireUserInboundEventTriggered(event)
@@ -109,7 +124,10 @@ final class FirstRequestHandler<HTTP: Sendable>: ChannelInboundHandler, Removabl
         if self.isCounted { self.opening.leave() }
         self.timeout?.cancel()
         self.timeout = nil
-        self.promise.succeed(outcome)
+        switch self.waiter {
+        case .promise(let promise, _): promise.succeed(outcome)
+        case .acceptor(let acceptor): if let channel = self.context?.channel { acceptor.decided(channel) }
+        }
     }
 
     /// Whether what has come so far is the beginning of `GET <path of an endpoint>`.
@@ -139,24 +157,42 @@ final class FirstRequestHandler<HTTP: Sendable>: ChannelInboundHandler, Removabl
     }
 
     private func becomeHTTP(_ context: ChannelHandlerContext) {
-        let bytes = self.head
-        self.head = ByteBuffer()
-        self.makeHTTP(context.channel).assumeIsolated().whenComplete { result in
-            switch result {
-            case .success(let http):
-                do {
-                    try self.addWatch(context)
-                } catch {
-                    return context.close(promise: nil)
-                }
-                self.decide(.http(http))
-                self.watch?.bytesCame()
-                context.fireChannelRead(Self.wrapInboundOut(bytes))
-                context.fireChannelReadComplete()
-            case .failure:
+        switch self.waiter {
+        case .promise(_, let makeHTTP):
+            self.becomeHTTP(on: context.channel, makeHTTP).assumeIsolated().whenFailure { _ in
                 context.close(promise: nil)
             }
+        case .acceptor(let acceptor):
+            // Nothing more is read until the handlers are there: what is kept meanwhile is what one read brought.
+            self.isPassedOn = true
+            try? context.channel.syncOptions?.setOption(.autoRead, value: false)
+            acceptor.passOn(context.channel)
         }
+    }
+
+    /// Sets up HTTP behind this handler, and lets it have what has come.
+    ///
+    /// - Throws: in the future, `ChannelError.ioOnClosedChannel` if the connection has ended on the way.
+    func becomeHTTP(
+        on channel: any Channel,
+        _ makeHTTP: (any Channel) -> EventLoopFuture<HTTP>
+    ) -> EventLoopFuture<HTTP> {
+        guard let context = self.context, !self.isDecided else {
+            return channel.eventLoop.makeFailedFuture(ChannelError.ioOnClosedChannel)
+        }
+        let made = makeHTTP(channel)
+        return made.assumeIsolated().flatMapThrowing { http in
+            try self.addWatch(context)
+            let bytes = self.head
+            self.head = ByteBuffer()
+            self.decide(.http(http))
+            self.watch?.bytesCame()
+            context.fireChannelRead(Self.wrapInboundOut(bytes))
+            context.fireChannelReadComplete()
+            if self.inputIsClosed { context.fireUserInboundEventTriggered(ChannelEvent.inputClosed) }
+            if self.isPassedOn { try context.channel.syncOptions?.setOption(.autoRead, value: true) }
+            return http
+        }.nonisolated()
     }
 
     private func addWatch(_ context: ChannelHandlerContext) throws {
@@ -230,14 +266,15 @@ final class FirstRequestHandler<HTTP: Sendable>: ChannelInboundHandler, Removabl
         let session: EngineSession?
         let upgrade: UpgradingSocket?
         let transport: WebSocketTransport
+        let descriptor = self.descriptor(context)
         switch opening.purpose {
         case .newSession(let request):
             let new = EngineSession(sid: SessionID.random(), request: request, loop: opening.loop)
-            transport = WebSocketTransport(owner: new, compression: opening.compression)
+            transport = WebSocketTransport(owner: new, compression: opening.compression, descriptor: descriptor)
             (session, upgrade) = (new, nil)
         case .upgrade(let old):
             let new = UpgradingSocket(session: old, loop: opening.loop)
-            transport = WebSocketTransport(owner: new, compression: opening.compression)
+            transport = WebSocketTransport(owner: new, compression: opening.compression, descriptor: descriptor)
             (session, upgrade) = (nil, new)
         }
         let pipeline = context.pipeline.syncOperations
@@ -255,8 +292,7 @@ final class FirstRequestHandler<HTTP: Sendable>: ChannelInboundHandler, Removabl
         if let session, let cookie = configuration.cookie {
             fields += "Set-Cookie: \(cookie.field(sid: session.sid))\r\n"
         }
-        context.write(Self.wrapOutboundOut(HandshakeAnswer.accept(key: opening.key, fields: fields)), promise: nil)
-        if upgrade != nil { context.flush() }
+        transport.begin(with: HandshakeAnswer.accept(key: opening.key, fields: fields))
         session?.open(over: transport)
         upgrade?.opened(transport, context.channel)
         if rest.readableBytes > 0 {
@@ -264,6 +300,15 @@ final class FirstRequestHandler<HTTP: Sendable>: ChannelInboundHandler, Removabl
             context.fireChannelReadComplete()
         }
         pipeline.removeHandler(self, promise: nil)
+    }
+
+    /// The connection's descriptor, if nothing stands between it and us: the acceptor's connections had no handler
+    /// before this one.
+    private func descriptor(_ context: ChannelHandlerContext) -> NIOBSDSocket.Handle? {
+        guard case .acceptor = self.waiter else { return nil }
+        return try? context.pipeline.syncOperations.withUnsafeTransportIfAvailable {
+            (handle: NIOBSDSocket.Handle) in handle
+        }
     }
 
     /// What a channel that may live for hours should be: nothing held while idle, a bound on what waits.

@@ -28,11 +28,9 @@ struct UpgradeRequestHead {
         var lines = head[...]
         guard let requestLine = Self.nextLine(&lines) else { throw .malformed }
         let parts = requestLine.split(separator: 0x20, omittingEmptySubsequences: false)
-        guard parts.count == 3, parts[0].elementsEqual("GET".utf8), parts[1].allSatisfy({ $0 > 0x20 && $0 < 0x7F })
+        guard parts.count == 3, parts[0].elementsEqual("GET".utf8), parts[2].elementsEqual("HTTP/1.1".utf8),
+            parts[1].allSatisfy({ $0 > 0x20 && $0 < 0x7F })
         else { throw .malformed }
-        // Proxies still speak it to those behind them. It has no upgrade, and need not name the host.
-        let isVersion10 = parts[2].elementsEqual("HTTP/1.0".utf8)
-        guard isVersion10 || parts[2].elementsEqual("HTTP/1.1".utf8) else { throw .malformed }
         self.target = String(decoding: parts[1], as: UTF8.self)
         var count = 0
         while let line = Self.nextLine(&lines) {
@@ -40,8 +38,7 @@ struct UpgradeRequestHead {
             guard count <= Self.maxFields else { throw .tooManyFields }
             try self.readField(line)
         }
-        guard lines.isEmpty, self.hasHost || isVersion10 else { throw .malformed }
-        if isVersion10 { self.asksForWebSocket = false }
+        guard lines.isEmpty, self.hasHost else { throw .malformed }
     }
 
     /// The next line without its CR LF; `nil` at the end. A bare CR or LF stays in the line and fails there.

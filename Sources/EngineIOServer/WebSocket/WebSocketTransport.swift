@@ -23,16 +23,36 @@ final class WebSocketTransport: ChannelInboundHandler, EngineTransport, @uncheck
     private var decoder: WebSocketDecoder
     /// The longest message that is compressed for this peer; 0 if compression was not negotiated.
     private let maxCompressedBytes: Int
-    private var unflushedBytes = 0
+    /// What was written in this tick.
+    private var output = SocketOutput()
+    private var route: Route
     private var isDirty = false
+    /// Frames are being handed to the channel: what can leave leaves first, then we judge whether the peer is slow.
+    private var isSending = false
     /// Our close frame is out, or the connection is being dropped: nothing more is read or written.
     private var isClosing = false
     /// A frame is being handled; see ``decode(_:)``.
     private var isDecoding = false
 
-    /// - Parameter compression: what was negotiated, only on an endpoint that has it on.
-    init(owner: any WebSocketOwner, compression: PerMessageDeflate.Agreement? = nil) {
+    /// How bytes leave.
+    private enum Route {
+        /// Past the channel, which holds nothing: to this descriptor.
+        case direct(NIOBSDSocket.Handle)
+        /// Through the channel, until it has sent what it holds; then to the descriptor again.
+        case waiting(NIOBSDSocket.Handle)
+        case channel
+    }
+
+    /// - Parameters:
+    ///   - compression: what was negotiated, only on an endpoint that has it on.
+    ///   - descriptor: the connection's, if no handler changes the bytes between it and this one.
+    init(
+        owner: any WebSocketOwner,
+        compression: PerMessageDeflate.Agreement? = nil,
+        descriptor: NIOBSDSocket.Handle? = nil
+    ) {
         self.owner = owner
+        self.route = descriptor.map { .waiting($0) } ?? .channel
         self.maxCompressedBytes = compression?.maxCompressedBytes ?? 0
         self.decoder = WebSocketDecoder(
             maxMessageBytes: owner.loop.server.configuration.maxPayload,
@@ -43,9 +63,12 @@ final class WebSocketTransport: ChannelInboundHandler, EngineTransport, @uncheck
     // MARK: EngineTransport
 
     var hasUnsentBytes: Bool {
-        guard let options = self.context?.channel.syncOptions else { return false }
-        let buffered = (try? options.getOption(.bufferedWritableBytes)) ?? 0
-        return buffered > self.unflushedBytes
+        if case .direct = self.route { false } else { self.bytesInChannel > 0 }
+    }
+
+    private var bytesInChannel: Int {
+        guard let options = self.context?.channel.syncOptions else { return 0 }
+        return (try? options.getOption(.bufferedWritableBytes)) ?? 0
     }
 
     func send(_ message: EngineMessage) {
@@ -68,36 +91,50 @@ final class WebSocketTransport: ChannelInboundHandler, EngineTransport, @uncheck
 
     // MARK: Writing
 
+    /// The answer to the handshake, in front of everything.
+    func begin(with answer: ByteBuffer) { self.write(answer) }
+
     private func write(_ frame: ByteBuffer) {
         guard let context = self.context, !self.isClosing else { return }
-        // Counted first: the write itself may tell us that the channel is full.
-        self.unflushedBytes += frame.readableBytes
-        context.write(Self.wrapOutboundOut(frame), promise: nil)
+        self.output.append(frame)
         if !self.isDirty {
             self.isDirty = true
             self.owner.loop.markDirty(self)
-        } else if self.unflushedBytes > Self.earlyFlushBytes {
-            self.unflushedBytes = 0
-            context.flush()
+        } else if self.output.byteCount > Self.earlyFlushBytes {
+            self.sendOutput(context)
+            self.closeIfSlow(context)
         }
     }
 
     /// The loop's tick is over.
     func flush() {
         self.isDirty = false
-        self.unflushedBytes = 0
         guard let context = self.context else { return }
-        context.flush()
+        self.sendOutput(context)
+        if case .direct = self.route { return }
         self.closeIfSlow(context)
     }
 
-    func channelWritabilityChanged(context: ChannelHandlerContext) {
-        if !context.channel.isWritable, self.unflushedBytes > 0 {
-            // Within a tick: what can leave leaves first, then we judge.
-            self.unflushedBytes = 0
-            context.flush()
+    private func sendOutput(_ context: ChannelHandlerContext) {
+        guard !self.output.isEmpty else { return }
+        let output = self.output
+        self.output = SocketOutput()
+        var sent = 0
+        if case .waiting(let descriptor) = self.route, self.bytesInChannel == 0 { self.route = .direct(descriptor) }
+        // A descriptor is used again by the system as soon as it is closed, so the channel is asked each time.
+        if case .direct(let descriptor) = self.route, context.channel.isActive {
+            sent = self.owner.loop.sender.send(output, to: descriptor)
+            if sent == output.byteCount { return }
+            self.route = .waiting(descriptor)
         }
-        self.closeIfSlow(context)
+        self.isSending = true
+        for frame in output.rest(after: sent) { context.write(Self.wrapOutboundOut(frame), promise: nil) }
+        context.flush()
+        self.isSending = false
+    }
+
+    func channelWritabilityChanged(context: ChannelHandlerContext) {
+        if !self.isSending { self.closeIfSlow(context) }
         context.fireChannelWritabilityChanged()
     }
 
@@ -114,6 +151,7 @@ final class WebSocketTransport: ChannelInboundHandler, EngineTransport, @uncheck
     private func startClosing(code: UInt16, endsOutput: Bool = false) {
         guard let context = self.context, !self.isClosing else { return }
         self.isClosing = true
+        self.sendOutput(context)
         context.writeAndFlush(Self.wrapOutboundOut(.closeFrame(code: code)), promise: nil)
         // Not through the channel: handlers behind this one may have nothing to say about it any more.
         if endsOutput { context.close(mode: .output, promise: nil) }
@@ -124,10 +162,13 @@ final class WebSocketTransport: ChannelInboundHandler, EngineTransport, @uncheck
 
     func handlerAdded(context: ChannelHandlerContext) {
         self.context = context
+        self.owner.loop.server.transportOpened()
     }
 
+    /// The channel is closed: nobody removes this handler from one that is open.
     func handlerRemoved(context: ChannelHandlerContext) {
         self.context = nil
+        self.owner.loop.server.transportClosed()
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
@@ -180,6 +221,7 @@ final class WebSocketTransport: ChannelInboundHandler, EngineTransport, @uncheck
             break
         case .close(let code):
             self.isClosing = true
+            self.sendOutput(context)
             context.writeAndFlush(Self.wrapOutboundOut(.closeFrame(code: code ?? 1000)), promise: nil)
             self.owner.close(.transportClose)
             context.close(promise: nil)
@@ -193,6 +235,7 @@ final class WebSocketTransport: ChannelInboundHandler, EngineTransport, @uncheck
         self.isClosing = true
         self.owner.close(.transportClose)
         self.context = nil
+        self.output = SocketOutput()
         context.fireChannelInactive()
     }
 

@@ -40,6 +40,10 @@ final class HandlerQueue: Sendable {
         }
     }
 
+    /// Whether nothing runs or waits: an inline handler may then run at once. Called on the socket's loop, where alone
+    /// jobs are submitted.
+    var isIdle: Bool { self.state.withLock { !$0.isRunning } }
+
     private func run(_ first: HandlerJob, _ socket: Socket) async {
         var next: HandlerJob? = first
         while let job = next {

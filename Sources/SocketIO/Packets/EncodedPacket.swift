@@ -57,12 +57,14 @@ package struct EncodedPacket: Sendable, Equatable {
         _ arguments: [RawJSON],
         id: Int?
     ) -> EncodedPacket {
+        if !arguments.contains(where: { !$0.attachments.isEmpty }) {
+            return Self.plainArray(plain, namespace, name: name, arguments, id: id)
+        }
         var attachments: [ByteBuffer] = []
         var values: [ByteBuffer] = []
         values.reserveCapacity(arguments.count)
         // Beside binary arguments, one without must not pass for another's: its placeholders mean nothing.
-        let isBinary = arguments.contains { !$0.attachments.isEmpty }
-        for argument in arguments { values.append(isBinary ? renumbered(argument, &attachments) : argument.bytes) }
+        for argument in arguments { values.append(renumbered(argument, &attachments)) }
         let size = values.reduce(64 + (name?.utf8.count ?? 0)) { $0 + $1.readableBytes + 1 }
         let type = attachments.isEmpty ? plain : binary
         var builder = Self.begin(type, namespace, attachments: attachments.count, id: id, capacity: size)
@@ -74,6 +76,29 @@ package struct EncodedPacket: Sendable, Equatable {
         }
         builder.bytes.writeInteger(UInt8(0x5D))
         return EncodedPacket(text: builder.finish(), attachments: attachments.map { EngineMessage(binary: $0) })
+    }
+
+    /// Without attachments, as nearly all are: no lists are made on the way.
+    private static func plainArray(
+        _ type: SocketPacketType,
+        _ namespace: String,
+        name: String?,
+        _ arguments: [RawJSON],
+        id: Int?
+    ) -> EncodedPacket {
+        var size = 64 + (name?.utf8.count ?? 0)
+        for argument in arguments { size += argument.bytes.readableBytes + 1 }
+        var builder = Self.begin(type, namespace, attachments: 0, id: id, capacity: size)
+        builder.bytes.writeInteger(UInt8(0x5B))
+        if let name { Self.write(name, to: &builder.bytes) }
+        var needsComma = name != nil
+        for argument in arguments {
+            if needsComma { builder.bytes.writeInteger(UInt8(0x2C)) }
+            needsComma = true
+            builder.bytes.writeImmutableBuffer(argument.bytes)
+        }
+        builder.bytes.writeInteger(UInt8(0x5D))
+        return EncodedPacket(text: builder.finish())
     }
 
     private static func begin(

@@ -127,6 +127,7 @@ struct SocketPacket: Sendable {
             }
             self.elements = try self.scan(bytes, data) { (scanner: inout JSONScanner) throws(JSONSyntaxError) in
                 var elements: [Range<Int>] = []
+                elements.reserveCapacity(4)
                 try scanner.skipArray { _, range in elements.append(range) }
                 return elements
             }
@@ -186,8 +187,17 @@ struct SocketPacket: Sendable {
         default:
             throw PacketError(.malformed, "Socket.IO: an event's name is neither text nor number")
         }
-        guard !Self.reservedNames.contains(self.name) else {
+        guard !Self.isReserved(self.name) else {
             throw PacketError(.malformed, "Socket.IO: an event's name is reserved")
+        }
+    }
+
+    /// The first letter decides nearly always, and saves a hash for each event.
+    private static func isReserved(_ name: String) -> Bool {
+        switch name.utf8.first {
+        case UInt8(ascii: "c"), UInt8(ascii: "d"), UInt8(ascii: "n"), UInt8(ascii: "r"):
+            Self.reservedNames.contains(name)
+        default: false
         }
     }
 

@@ -108,6 +108,12 @@ package final class NamespaceRecovery: Sendable {
         }
     }
 
+    /// Does something at once, or behind the broadcasts that are still on their way back to this node: who is told
+    /// something and then thrown out has been told.
+    func afterBroadcasts(_ action: @escaping @Sendable () -> Void) {
+        if self.store?.afterBroadcasts(action) != true { action() }
+    }
+
     // MARK: Data
 
     /// Data have changed: what they are in a moment is stored.

@@ -61,7 +61,9 @@ package struct RecoveryOffset: Sendable, Hashable, Comparable {
         package init?(_ text: String) {
             guard text.utf8.count <= 96 else { return nil }
             let parts = text.split(separator: ".", omittingEmptySubsequences: false)
-            guard parts.count == 2 || parts.count == 4, !parts[0].isEmpty, let broadcast = RecoveryOffset.number(parts[1]) else {
+            guard parts.count == 2 || parts.count == 4, !parts[0].isEmpty,
+                let broadcast = RecoveryOffset.number(parts[1])
+            else {
                 return nil
             }
             self.epoch = String(parts[0])
@@ -70,7 +72,9 @@ package struct RecoveryOffset: Sendable, Hashable, Comparable {
                 (self.direct, self.tag) = (0, "")
                 return
             }
-            guard let direct = RecoveryOffset.number(parts[2]), direct > 0, parts[3].utf8.count == RecoveryOffset.tagLength else { return nil }
+            guard let direct = RecoveryOffset.number(parts[2]), direct > 0,
+                parts[3].utf8.count == RecoveryOffset.tagLength
+            else { return nil }
             (self.direct, self.tag) = (direct, String(parts[3]))
         }
     }

@@ -33,7 +33,7 @@ package final class RecoverySession: @unchecked Sendable {
     var dataWaits = false
     /// Set until what was missed has been read.
     private(set) var restore: PendingRestore?
-    /// What the client is sent behind the answer to its CONNECT.
+    /// What the client is sent in front of the answer to its CONNECT.
     private var replayed: [EncodedPacket] = []
 
     init(sid: String, namespace: String) {

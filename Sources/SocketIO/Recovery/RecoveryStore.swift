@@ -106,6 +106,11 @@ package protocol RecoveryStore: AnyObject, Sendable {
     /// - Returns: false if it cannot: then the caller sends it without an offset.
     func broadcast(_ packet: EncodedPacket, to namespace: Namespace, rooms: [String], except: [String]) -> Bool
 
+    /// Runs an action when all broadcasts that this node has sent so far have been brought to its loops.
+    ///
+    /// - Returns: false if that is so already: then the caller does it.
+    func afterBroadcasts(_ action: @escaping @Sendable () -> Void) -> Bool
+
     /// A socket has connected, afresh.
     func began(_ session: RecoverySession)
     /// A socket has recovered: its session is open again.
@@ -127,6 +132,7 @@ package protocol RecoveryStore: AnyObject, Sendable {
 }
 
 extension RecoveryStore {
+    package func afterBroadcasts(_ action: @escaping @Sendable () -> Void) -> Bool { false }
     package func prepare(_ namespace: String) async {}
     package func standing(of namespace: String) -> (epoch: String, position: Int)? { nil }
     package func joined(_ room: String, _ session: RecoverySession) {}

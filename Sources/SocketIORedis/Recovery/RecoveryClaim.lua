@@ -15,20 +15,22 @@ if #record == 0 then return nothing end
 local session = {}
 for i = 1, #record, 2 do session[record[i]] = record[i + 1] end
 
-local broadcast, d = tonumber(session.start), 0
+-- A node may be behind the counter: what it sent to this socket alone may stand before the session's start, so who has
+-- had nothing of this session is given all of that, from zero on. Broadcasts are read from the start on in any case.
+local broadcast, d = 0, 0
 if ARGV[6] ~= "" then
     local seen, seen_d = tonumber(ARGV[7]), tonumber(ARGV[8])
     if ARGV[6] ~= epoch or seen > n then return nothing end
     if ARGV[9] ~= "" then
-        if string.sub(session.sid, 1, #ARGV[9]) ~= ARGV[9] then
-            -- Of an earlier session of this client: it has had nothing of this one.
-            seen, seen_d = 0, 0
-        elseif session.open == "0" and seen_d > tonumber(session.d) then
+        -- Any other is of an earlier session of this client: it has had nothing of this one.
+        if string.sub(session.sid, 1, #ARGV[9]) == ARGV[9] then
             -- A node that was killed may have sent more than it could store; one that took leave has not.
-            return nothing
+            if session.open == "0" and seen_d > tonumber(session.d) then return nothing end
+            broadcast, d = seen, seen_d
         end
+    elseif seen >= tonumber(session.start) then
+        broadcast = seen
     end
-    if seen >= broadcast then broadcast, d = seen, seen_d end
 end
 
 local claim = redis.call("HINCRBY", KEYS[2], "claims", 1)

@@ -6,7 +6,8 @@ import SocketIO
 /// - Shape: byte 242, `<epoch>.<number>`, a line feed, an encoded ``ClusterMessage``; or byte 243, a pid, a line feed, the
 ///   number of the claim that has the session now.
 enum RecoveryNotice {
-    case broadcast(RecoverableMessage, namespace: String)
+    /// - Parameter origin: the text that its sender knows it by.
+    case broadcast(RecoverableMessage, namespace: String, origin: String)
     case taken(pid: String, claim: Int)
 
     /// - Returns: `nil` for anything else.
@@ -27,7 +28,7 @@ enum RecoveryNotice {
         guard parts.count == 2, let number = Int(parts[1]), number > 0,
             let found = Self.message(rest, epoch: String(parts[0]), number: number)
         else { return nil }
-        self = .broadcast(found.0, namespace: found.namespace)
+        self = .broadcast(found.0, namespace: found.namespace, origin: found.origin)
     }
 
     /// A message of a stream, as it was published.
@@ -35,7 +36,7 @@ enum RecoveryNotice {
         _ bytes: ByteBuffer,
         epoch: String,
         number: Int
-    ) -> (RecoverableMessage, namespace: String)? {
+    ) -> (RecoverableMessage, namespace: String, origin: String)? {
         guard let message = ClusterMessage(decoding: bytes), case .broadcast(let packet, _) = message.operation else {
             return nil
         }
@@ -46,7 +47,7 @@ enum RecoveryNotice {
             rooms: message.rooms,
             except: message.except
         )
-        return (numbered, message.namespace)
+        return (numbered, message.namespace, message.node)
     }
 
     /// The packet alone, as it was stored.
@@ -57,13 +58,13 @@ enum RecoveryNotice {
 
     static func bytes(
         _ packet: EncodedPacket,
-        node: String,
+        origin: String,
         namespace: String,
         rooms: [String] = [],
         except: [String] = []
     ) -> ByteBuffer {
         ClusterMessage(
-            node: node,
+            node: origin,
             namespace: namespace,
             rooms: rooms,
             except: except,

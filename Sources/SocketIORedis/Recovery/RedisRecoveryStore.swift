@@ -22,12 +22,19 @@ final class RedisRecoveryStore: RecoveryStore, Sendable {
         let send: @Sendable (RedisScriptCall, @escaping @Sendable (Result<RESPValue, RedisError>) -> Void) -> Void
         /// Which channel brings a broadcast to all nodes that have members.
         let channel: @Sendable (_ namespace: String, _ rooms: [String]) -> String
+        /// Whether this node listens to a channel, or is about to.
+        let listens: @Sendable (_ channel: String) -> Bool
+        /// Returns when the namespace's own channel brings messages here, or when that cannot be had now.
+        let ready: @Sendable (_ namespace: String) async -> Void
         let server: @Sendable () -> SocketIOServer?
     }
 
     private struct State {
         var epochs: [String: String] = [:]
+        /// Namespaces whose channel this node listens to.
+        var prepared: Set<String> = []
         var isAway = false
+        var ownBroadcasts = OwnBroadcasts()
     }
 
     /// A missed event waits for the disconnection to be seen, which takes at most two heartbeats, and then for its client.
@@ -74,10 +81,13 @@ final class RedisRecoveryStore: RecoveryStore, Sendable {
         }
     }
 
-    private func read(_ reply: RESPValue, _ script: RedisScript, _ namespace: String) -> Result<[RESPValue], RedisError> {
+    private func read(_ reply: RESPValue, _ script: RedisScript, _ namespace: String) -> Result<[RESPValue], RedisError>
+    {
         if let failure = reply.failure { return .failure(failure) }
         guard let values = reply.array, values.count >= 2, let epoch = values[0].string else {
-            return .failure(RedisError(.unexpectedReply, "\(script.name): the reply does not begin with epoch and number"))
+            return .failure(
+                RedisError(.unexpectedReply, "\(script.name): the reply does not begin with epoch and number")
+            )
         }
         self.state.withLock { state in
             state.isAway = false
@@ -111,35 +121,81 @@ final class RedisRecoveryStore: RecoveryStore, Sendable {
     var isShared: Bool { true }
 
     func epoch(of namespace: String) -> String? {
-        self.state.withLock { $0.isAway ? nil : $0.epochs[namespace] }
+        self.state.withLock { $0.isAway || !$0.prepared.contains(namespace) ? nil : $0.epochs[namespace] }
     }
 
     func prepare(_ namespace: String) async {
         // While Redis is away nobody waits for it: the refresh finds out when it is back.
         if self.state.withLock({ $0.isAway }) { return }
-        _ = await self.call(RecoveryScripts.head, namespace, keys: [], [])
+        await self.link.ready(namespace)
+        if await self.call(RecoveryScripts.head, namespace, keys: [], []) != nil {
+            self.state.withLock { _ = $0.prepared.insert(namespace) }
+        }
+    }
+
+    /// The node no longer has the namespace, and does not listen to its channel.
+    func closed(_ namespace: String) {
+        self.state.withLock { state in
+            state.prepared.remove(namespace)
+            state.epochs[namespace] = nil
+        }
     }
 
     func broadcast(_ packet: EncodedPacket, to namespace: Namespace, rooms: [String], except: [String]) -> Bool {
-        guard !self.state.withLock({ $0.isAway }), let server = self.link.server() else { return false }
+        let channel = self.link.channel(namespace.name, rooms)
+        let listens = self.link.listens(channel)
+        guard let server = self.link.server(),
+            let id = self.state.withLock({ $0.isAway ? nil : $0.ownBroadcasts.begin(returns: listens) })
+        else { return false }
         let (keys, settings, name) = (self.keys(namespace.name), self.settings, namespace.name)
-        let message = RecoveryNotice.bytes(packet, node: server.node, namespace: name, rooms: rooms, except: except)
+        let origin = OwnBroadcasts.origin(node: server.node, id)
+        let message = RecoveryNotice.bytes(packet, origin: origin, namespace: name, rooms: rooms, except: except)
         self.call(
             RecoveryScripts.broadcast,
             name,
             keys: rooms.isEmpty ? [keys.everyone] : rooms.map(keys.room),
             [
-                RedisArgument(self.link.channel(name, rooms)), RedisArgument(message),
+                RedisArgument(channel), RedisArgument(message),
                 RedisArgument(settings.maxEventsPerRoom), RedisArgument(self.durationMs + Self.heartbeatMs),
             ]
         ) { [weak server] result in
-            guard case .failure(let error) = result, let server else { return }
+            guard let server else { return }
+            guard case .failure = result else { return self.state.withLock { $0.ownBroadcasts.succeeded(id) } }
             // Other nodes are told by the adapter, which owes them a notice.
             server.messagesMayBeMissed()
-            // What may have been published would be delivered twice.
-            if !error.mayHaveRun { server.deliverLocally(packet, namespace: name, rooms: rooms, except: except) }
+            if self.state.withLock({ $0.ownBroadcasts.failed(id) }) {
+                server.deliverLocally(packet, namespace: name, rooms: rooms, except: except)
+            }
+            self.runReady()
         }
         return true
+    }
+
+    func afterBroadcasts(_ action: @escaping @Sendable () -> Void) -> Bool {
+        guard let id = self.state.withLock({ $0.ownBroadcasts.wait(action) }), let server = self.link.server() else {
+            return false
+        }
+        // The last member of a room may leave before a broadcast comes back: then it never does.
+        server.anyEventLoop.scheduleTask(in: .seconds(1)) {
+            self.state.withLock { $0.ownBroadcasts.giveUp(on: id) }
+            self.runReady()
+        }
+        return true
+    }
+
+    private func runReady() {
+        for action in self.state.withLock({ $0.ownBroadcasts.takeReady() }) { action() }
+    }
+
+    /// A broadcast has come by Pub/Sub.
+    func received(_ message: RecoverableMessage, namespace: String, origin: String, _ server: SocketIOServer) {
+        if let id = OwnBroadcasts.id(of: origin, node: server.node),
+            !self.state.withLock({ $0.ownBroadcasts.returned(id) })
+        {
+            return
+        }
+        server.deliver(message, namespace: namespace)
+        self.runReady()
     }
 
     func began(_ session: RecoverySession) { self.write(session, data: nil) }
@@ -185,7 +241,7 @@ final class RedisRecoveryStore: RecoveryStore, Sendable {
             [
                 RedisArgument(session.owner), RedisArgument(epoch), RedisArgument(offset.broadcast),
                 RedisArgument(offset.direct),
-                RedisArgument(RecoveryNotice.bytes(packet, node: "", namespace: session.namespace)),
+                RedisArgument(RecoveryNotice.bytes(packet, origin: "", namespace: session.namespace)),
                 RedisArgument(self.settings.maxEventsPerRoom), RedisArgument(self.durationMs + Self.heartbeatMs),
             ]
         )
@@ -247,6 +303,8 @@ final class RedisRecoveryStore: RecoveryStore, Sendable {
 
     func missed(_ claim: RecoveryClaim) async -> RecoveryReplay? {
         let keys = self.keys(claim.namespace)
+        // What is published after the reading has to arrive here.
+        await self.link.ready(claim.namespace)
         let reply = await self.call(
             RecoveryScripts.read,
             claim.namespace,
@@ -301,8 +359,11 @@ final class RedisRecoveryStore: RecoveryStore, Sendable {
         guard let server = self.link.server(), server.configuration.connectionStateRecovery != nil else { return }
         let sockets = server.recoverableSockets
         // Somebody has to find out that Redis is back.
-        if sockets.isEmpty, self.state.withLock({ $0.isAway }) { _ = await self.call(RecoveryScripts.head, "/", keys: [], []) }
+        if sockets.isEmpty, self.state.withLock({ $0.isAway }) {
+            _ = await self.call(RecoveryScripts.head, "/", keys: [], [])
+        }
         for (namespace, members) in Dictionary(grouping: sockets, by: \.namespace.name) {
+            if !self.state.withLock({ $0.prepared.contains(namespace) }) { await self.prepare(namespace) }
             var rest = members[...]
             while !rest.isEmpty {
                 let batch = rest.prefix(Self.refreshBatch).compactMap { socket in socket.session.map { (socket, $0) } }

@@ -59,14 +59,14 @@ int run_connect(struct load *load, const struct options *options) {
     load_run(load, 1, INT64_MAX);
     if (load->failed > 0) give_up("the first connection failed: %s", load->first_failure);
     idle(load, 0.5);
-    struct memory empty = memory_of(options->server);
-    struct usage from = usage_now(options->server);
+    struct memory empty = memory_of(&options->servers);
+    struct usage from = usage_now(&options->servers);
     run.target = load->count;
     load_run(load, load->count, INT64_MAX);
-    struct usage to = usage_now(options->server);
+    struct usage to = usage_now(&options->servers);
     to.at_ns = run.last_ready > from.at_ns ? run.last_ready : to.at_ns;
     idle(load, options->hold);
-    struct memory full = memory_of(options->server);
+    struct memory full = memory_of(&options->servers);
 
     double added = load->ready > 1 ? load->ready - 1 : 1;
     printf("{\"mode\":\"connect\",\"connects_per_s\":%.1f,"

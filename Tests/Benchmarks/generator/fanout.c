@@ -12,16 +12,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A message carries its number in ten digits at the front of its argument; the rest is filler. */
-static const char DELIVERY[] = "42[\"room-message\",\"";
-enum { DELIVERY_LENGTH = sizeof DELIVERY - 1, DIGITS = 10 };
+/* A message carries its number in ten digits at the front of its text; the rest is filler. */
+enum { DIGITS = 10 };
 
 struct fanout_run {
     const struct options *options;
     uint32_t subscribers, joined;
     bool paced;
-    char text[MAX_SIZE + 64]; /* the publisher's packet; its digits are rewritten for each message */
+    char text[MAX_SIZE + 256]; /* the publisher's packet; its digits are rewritten for each message */
     size_t text_length, digits_at;
+    size_t delivery_length, joined_length; /* of the protocol's marks */
     int64_t begin, measure_from, measure_to;
     uint32_t next;    /* number of the next message to send */
     uint32_t oldest;  /* lowest number that has not reached everybody */
@@ -58,15 +58,16 @@ static void publish(struct load *load) {
 static void on_ready(struct load *load, struct connection *connection, int64_t now) {
     (void)now;
     struct fanout_run *run = load->mode;
-    static const char join[] = "420[\"join\",\"bench\"]";
-    if (connection->index == run->subscribers) run->joined++; /* the publisher stays outside the room */
-    else load_send(load, connection, join, sizeof join - 1);
+    const char *join = load->protocol->join;
+    /* The publisher stays outside the room. */
+    if (connection->index == run->subscribers || join == NULL) run->joined++;
+    else load_send(load, connection, join, strlen(join));
 }
 
 static void on_delivery(struct load *load, struct connection *connection, const char *text, int64_t now) {
     struct fanout_run *run = load->mode;
     uint32_t number = 0;
-    for (int i = 0; i < DIGITS; i++) number = number * 10 + (uint32_t)(text[DELIVERY_LENGTH + i] - '0');
+    for (size_t i = 0; i < DIGITS; i++) number = number * 10 + (uint32_t)(text[run->delivery_length + i] - '0');
     if (number != run->expected[connection->index]) run->misordered++;
     if (number < run->oldest || number >= run->next) return;
     run->expected[connection->index] = number + 1;
@@ -79,9 +80,14 @@ static void on_delivery(struct load *load, struct connection *connection, const 
 
 static void on_message(struct load *load, struct connection *connection, const char *text, size_t length, int64_t now) {
     struct fanout_run *run = load->mode;
-    if (length >= DELIVERY_LENGTH + DIGITS + 2 && memcmp(text, DELIVERY, DELIVERY_LENGTH) == 0)
+    const struct protocol *protocol = load->protocol;
+    if (connection->index == run->subscribers) return; /* answers to the publisher */
+    if (length >= run->delivery_length + run->options->size &&
+        memcmp(text, protocol->delivery, run->delivery_length) == 0)
         return on_delivery(load, connection, text, now);
-    if (length >= 4 && memcmp(text, "430[", 4) == 0) run->joined++;
+    if (protocol->join != NULL && length >= run->joined_length &&
+        memcmp(text, protocol->joined, run->joined_length) == 0)
+        run->joined++;
 }
 
 static int64_t wait_for_joins(struct load *load, int64_t now) {
@@ -126,15 +132,18 @@ static uint64_t record_missing(struct fanout_run *run) {
 }
 
 static void prepare(struct load *load, struct fanout_run *run, const struct options *options) {
-    static const char head[] = "42[\"room-emit\",\"bench\",\"";
+    const struct protocol *protocol = load->protocol;
+    size_t head = strlen(protocol->publish_head), tail = strlen(protocol->publish_tail);
     run->options = options;
     run->paced = options->rate > 0;
     run->subscribers = load->count - 1;
-    run->digits_at = sizeof head - 1;
-    run->text_length = run->digits_at + options->size + 2;
+    run->digits_at = head;
+    run->text_length = head + options->size + tail;
+    run->delivery_length = strlen(protocol->delivery);
+    run->joined_length = protocol->joined == NULL ? 0 : strlen(protocol->joined);
     memset(run->text, 'x', run->text_length);
-    memcpy(run->text, head, sizeof head - 1);
-    memcpy(run->text + run->text_length - 2, "\"]", 2);
+    memcpy(run->text, protocol->publish_head, head);
+    memcpy(run->text + run->text_length - tail, protocol->publish_tail, tail);
     run->total = run->paced ? (uint32_t)(options->rate * (options->warm_up + options->seconds)) : 0;
     run->missing = must_alloc(run->paced ? run->total : MAX_WINDOW, sizeof(uint32_t));
     run->expected = must_alloc(run->subscribers, sizeof(uint32_t));
@@ -156,9 +165,9 @@ int run_fanout(struct load *load, const struct options *options) {
     run.measure_to = run.measure_from + (int64_t)(options->seconds * 1e9);
     load->on_tick = run.paced ? keep_pace : keep_window;
     load_run(load, load->count, run.measure_from);
-    from = usage_now(options->server);
+    from = usage_now(&options->servers);
     load_run(load, load->count, run.measure_to);
-    to = usage_now(options->server);
+    to = usage_now(&options->servers);
     if (run.paced && run.oldest < run.total) load_run(load, load->count, now_ns() + (int64_t)(options->grace * 1e9));
 
     printf("{\"mode\":\"fanout\",\"paced\":%s,\"subscribers\":%u,\"deliveries_per_s\":%.1f,\"misordered\":%llu,",

@@ -20,6 +20,14 @@
  * would leave several late, and the server would be charged for it. */
 enum { EVENTS_PER_WAIT = 64, SHARED_BUFFER = 512 * 1024, MAX_QUEUED = 64 * 1024 * 1024, SOURCE_ADDRESSES = 8 };
 
+/* Connections opened between two looks at the sockets: all of a storm at once would leave the server's first answers
+ * unread for a tenth of a second. */
+enum { OPENS_PER_ROUND = 64 };
+
+static const int64_t RETRY_AFTER = 250 * NS_PER_MS;
+/* A failed connection is tried so often in all. */
+enum { RETRIES_PER_CONNECTION = 4 };
+
 /* All sockets are read into this one buffer; a connection owns memory only while it holds a part of a frame. */
 static char shared_buffer[SHARED_BUFFER];
 
@@ -31,6 +39,7 @@ void load_prepare(struct load *load) {
     if (files.rlim_cur < load->count + 64) give_up("%u connections need a higher limit on open files", load->count);
     load->connections = must_alloc(load->count, sizeof(struct connection));
     for (uint32_t i = 0; i < load->count; i++) load->connections[i] = (struct connection){.fd = -1, .index = i};
+    if (load->retries) load->again = must_alloc((uint64_t)load->count * RETRIES_PER_CONNECTION, sizeof(uint32_t));
     load->epoll = epoll_create1(EPOLL_CLOEXEC);
     if (load->epoll < 0) give_up("epoll_create1: %s", strerror(errno));
 }
@@ -48,10 +57,20 @@ static void drop(struct connection *connection) {
 
 static void fail(struct load *load, struct connection *connection, const char *reason) {
     if (connection->phase == PHASE_CLOSED) return;
-    if (connection->phase == PHASE_READY) load->ready--;
-    load->failed++;
+    bool was_ready = connection->phase == PHASE_READY;
     if (load->first_failure == NULL) load->first_failure = reason;
     drop(connection);
+    if (load->retries && !was_ready && load->again_to < load->count * RETRIES_PER_CONNECTION) {
+        load->again[load->again_to++] = connection->index;
+        connection->opened_at = now_ns();
+        return;
+    }
+    if (was_ready) load->ready--;
+    load->failed++;
+}
+
+static bool is_publisher(const struct load *load, const struct connection *connection) {
+    return load->has_publisher && connection->index + 1 == load->count;
 }
 
 static void watch(struct load *load, struct connection *connection, int operation, bool for_room) {
@@ -65,7 +84,8 @@ static void open_one(struct load *load, struct connection *connection) {
     int yes = 1;
     struct sockaddr_in from = {.sin_family = AF_INET,
         .sin_addr.s_addr = htonl(0x7F000101u + connection->index % SOURCE_ADDRESSES)};
-    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(load->port),
+    struct sockaddr_in to = {.sin_family = AF_INET, 
+        .sin_port = htons(is_publisher(load, connection) ? load->publisher_port : load->port),
         .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     connection->opened_at = now_ns();
     connection->phase = PHASE_CONNECTING;
@@ -116,7 +136,8 @@ static void queue_frame(struct connection *connection, enum ws_opcode opcode, co
 
 void load_send(struct load *load, struct connection *connection, const char *text, size_t length) {
     if (length > 4096) give_up("a message of %zu bytes is longer than 4096", length);
-    if (connection->phase != PHASE_READY) return fail(load, connection, "a message was due on a lost connection");
+    if (connection->phase != PHASE_READY && connection->phase != PHASE_JOINING)
+        return fail(load, connection, "a message was due on a lost connection");
     queue_frame(connection, WS_TEXT, text, length);
 }
 
@@ -127,47 +148,55 @@ static void start_upgrade(struct load *load, struct connection *connection) {
     if (error != 0) return fail(load, connection, "connect was refused");
     char *out = room_for(connection, 1024);
     connection->phase = PHASE_UPGRADING;
-    connection->out_length += (uint32_t)ws_write_upgrade(out, 1024, "/socket.io/?EIO=4&transport=websocket",
-        load->port);
+    const char *path = is_publisher(load, connection) ? load->protocol->publisher_path : load->protocol->path;
+    connection->out_length += (uint32_t)ws_write_upgrade(out, 1024, path, load->port);
     load_flush(load, connection);
 }
 
-/* The Engine.IO handshake has come; ask for the main namespace, with a token if there are any. */
-static void join_namespace(struct load *load, struct connection *connection) {
-    char text[4096] = "40";
-    int length = 2;
-    if (load->token_count > 0)
-        length = snprintf(text, sizeof text, "40{\"token\":\"%s\"}",
-            load->tokens[connection->index % load->token_count]);
-    if ((size_t)length >= sizeof text) give_up("a token is longer than 4 KiB");
-    connection->phase = PHASE_JOINING;
-    queue_frame(connection, WS_TEXT, text, (size_t)length);
+static void take_in(struct load *load, struct connection *connection, int64_t now) {
+    connection->phase = PHASE_READY;
+    load->ready++;
+    histogram_add(&load->handshake, now - connection->opened_at, 1);
+    load->on_ready(load, connection, now);
 }
 
-/* One Engine.IO message: its first byte is the packet type, 0 open, 1 close, 2 ping, 4 message. */
+static void upgrade_accepted(struct load *load, struct connection *connection, int64_t now) {
+    bool is_in = false;
+    connection->phase = PHASE_JOINING;
+    const char *failure = load->protocol->upgraded(load, connection, &is_in);
+    if (failure != NULL) return fail(load, connection, failure);
+    if (is_in) take_in(load, connection, now);
+}
+
 static void handle_message(struct load *load, struct connection *connection, const char *text, size_t length,
     int64_t now) {
-    if (length == 1 && text[0] == '2') {
-        load->heartbeats++;
-        return queue_frame(connection, WS_TEXT, "3", 1);
+    const char *failure = NULL;
+    bool is_in = false;
+    if (load->protocol->housekeeping(load, connection, text, length, &failure)) {
+        if (failure != NULL) fail(load, connection, failure);
+        return;
     }
-    if (length > 0 && text[0] == '1') return fail(load, connection, "the server closed the session");
     if (connection->phase == PHASE_READY) return load->on_message(load, connection, text, length, now);
-    if (connection->phase == PHASE_OPENING && length > 1 && text[0] == '0') return join_namespace(load, connection);
-    if (connection->phase == PHASE_JOINING && length > 2 && memcmp(text, "40{", 3) == 0) {
-        connection->phase = PHASE_READY;
-        load->ready++;
-        histogram_add(&load->handshake, now - connection->opened_at, 1);
-        return load->on_ready(load, connection, now);
+    failure = load->protocol->handshake(load, connection, text, length, &is_in);
+    if (failure != NULL) return fail(load, connection, failure);
+    if (is_in) take_in(load, connection, now);
+}
+
+static void handle_text(struct load *load, struct connection *connection, const char *text, size_t length,
+    int64_t now) {
+    if (!load->protocol->has_lines) return handle_message(load, connection, text, length, now);
+    const char *end = text + length;
+    while (text < end && connection->phase != PHASE_CLOSED) {
+        const char *feed = memchr(text, '\n', (size_t)(end - text));
+        const char *line_end = feed == NULL ? end : feed;
+        if (line_end > text) handle_message(load, connection, text, (size_t)(line_end - text), now);
+        text = line_end + 1;
     }
-    fail(load, connection, memcmp(text, "44", length < 2 ? length : 2) == 0
-                               ? "CONNECT was refused"
-                               : "unexpected handshake");
 }
 
 static void handle_frame(struct load *load, struct connection *connection, const struct ws_frame *frame, int64_t now) {
     switch (frame->opcode) {
-    case WS_TEXT: return handle_message(load, connection, frame->payload, frame->length, now);
+    case WS_TEXT: return handle_text(load, connection, frame->payload, frame->length, now);
     case WS_PING: return queue_frame(connection, WS_PONG, frame->payload, frame->length);
     case WS_PONG: return;
     case WS_CLOSE: return fail(load, connection, "the server sent a close frame");
@@ -191,7 +220,7 @@ static size_t handle_bytes(struct load *load, struct connection *connection, con
             break;
         }
         used += consumed;
-        if (upgrading) connection->phase = PHASE_OPENING;
+        if (upgrading) upgrade_accepted(load, connection, now);
         else handle_frame(load, connection, &frame, now);
     }
     return used;
@@ -224,6 +253,25 @@ static void handle_event(struct load *load, const struct epoll_event *event) {
         handle_readable(load, connection);
 }
 
+/* Opens what may be opened now; returns when there is more to open, INT64_MAX if that depends on the server. */
+static int64_t open_more(struct load *load, uint32_t target, int64_t now) {
+    int opens = 0;
+    while (load->again_from < load->again_to) {
+        struct connection *connection = &load->connections[load->again[load->again_from]];
+        if (now < connection->opened_at + RETRY_AFTER) break;
+        if (opens++ == OPENS_PER_ROUND) return now;
+        load->again_from++;
+        load->retried++;
+        open_one(load, connection);
+    }
+    uint32_t waiting = load->again_to - load->again_from;
+    while (load->opened < target && load->opened - load->ready - load->failed - waiting < load->handshakes) {
+        if (opens++ == OPENS_PER_ROUND) return now;
+        open_one(load, &load->connections[load->opened++]);
+    }
+    return waiting == 0 ? INT64_MAX : load->connections[load->again[load->again_from]].opened_at + RETRY_AFTER;
+}
+
 void load_run(struct load *load, uint32_t target, int64_t until) {
     static struct epoll_event events[EVENTS_PER_WAIT];
     load->stop = false;
@@ -234,8 +282,8 @@ void load_run(struct load *load, uint32_t target, int64_t until) {
                     load->first_failure == NULL ? "no reason known" : load->first_failure);
         int64_t wake = load->on_tick(load, now);
         if (load->stop || now >= until) return;
-        while (load->opened < target && load->opened - load->ready - load->failed < load->handshakes)
-            open_one(load, &load->connections[load->opened++]);
+        int64_t next_open = open_more(load, target, now);
+        if (wake > next_open) wake = next_open;
         if (wake > until) wake = until;
         if (wake > load->give_up_at) wake = load->give_up_at;
         int64_t pause = wake > now ? wake - now : 0;
@@ -248,5 +296,5 @@ void load_run(struct load *load, uint32_t target, int64_t until) {
 
 void load_close(struct load *load) {
     for (uint32_t i = 0; i < load->count; i++) drop(&load->connections[i]);
-    load->ready = 0;
+    load->opened = load->ready = load->failed = load->again_from = load->again_to = 0;
 }

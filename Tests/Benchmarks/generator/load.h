@@ -1,7 +1,7 @@
-/* Many Socket.IO clients on one thread.
+/* Many WebSocket clients on one thread.
  *
- * A mode (connect, rpc, fanout) hands `struct load` its callbacks and calls `load_run`; the loop opens connections,
- * takes each through its handshakes, answers heartbeats, and gives the mode whole Engine.IO messages.
+ * A mode (connect, reconnect, rpc, fanout) hands `struct load` its callbacks and calls `load_run`; the loop opens connections,
+ * takes each through its handshakes, answers heartbeats, and gives the mode whole messages.
  *
  * It is epoll-light: one wait returns up to 64 sockets, one recv takes all that a socket holds, and what a mode
  * sends while it handles that goes out in one send. Without this the generator, not the server, would be the limit. */
@@ -9,19 +9,20 @@
 #define LOAD_H
 
 #include "histogram.h"
+#include "protocol.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-enum phase { PHASE_CLOSED, PHASE_CONNECTING, PHASE_UPGRADING, PHASE_OPENING, PHASE_JOINING, PHASE_READY };
+enum phase { PHASE_CLOSED, PHASE_CONNECTING, PHASE_UPGRADING, PHASE_JOINING, PHASE_READY };
 
 struct connection {
     int fd;
     uint8_t phase;
     bool waits_for_room; /* EPOLLOUT is armed: the kernel took less than we had */
     uint32_t index;
-    int64_t opened_at;
+    int64_t opened_at; /* or, of one that waits to be opened again, when it failed */
     char *held; /* bytes of a frame that has not come whole */
     uint32_t held_length, held_capacity;
     char *out; /* bytes not sent yet: `out_sent` up to `out_length` */
@@ -30,10 +31,13 @@ struct connection {
 
 struct load {
     /* Set by the caller. */
-    uint16_t port;
+    const struct protocol *protocol;
+    uint16_t port, publisher_port; /* the last connection is the publisher's if `has_publisher` */
+    bool has_publisher;
     uint32_t count;        /* connections in all */
     uint32_t handshakes;   /* at most this many handshakes at once */
-    char **tokens;         /* JWTs for the CONNECT packets, one per connection in turn; none if token_count is 0 */
+    bool retries;          /* a connection that fails before it is ready is opened again after a pause */
+    char **tokens;         /* JWTs, one per connection in turn; none if token_count is 0 */
     uint32_t token_count;
     int64_t give_up_at;    /* monotonic; the whole run is over by then */
     void *mode;
@@ -46,6 +50,8 @@ struct load {
     struct connection *connections;
     int epoll;
     uint32_t opened, ready, failed;
+    uint32_t *again; /* with `retries`: those to open again, in order of failure, from `again_from` up to `again_to` */
+    uint32_t again_from, again_to, retried;
     const char *first_failure;
     uint64_t heartbeats;
     bool stop; /* a mode sets it to leave load_run */
@@ -59,13 +65,14 @@ void load_prepare(struct load *load);
  * at `until`. Ends the process at `give_up_at`. */
 void load_run(struct load *load, uint32_t target, int64_t until);
 
-/* Queues one Engine.IO message as a text frame. It is sent when the callback returns. At most 4 KiB of text. */
+/* Queues one message as a text frame. It is sent when the callback returns. At most 4 KiB of text. */
 void load_send(struct load *load, struct connection *connection, const char *text, size_t length);
 
 /* Sends what is queued: for modes that send outside a callback of the same connection. */
 void load_flush(struct load *load, struct connection *connection);
 
-/* Closes everything with a reset, so that no port is left in TIME_WAIT for the next run. */
+/* Closes everything with a reset, as if the network had gone, and so that no port is left in TIME_WAIT for the next
+ * run. Connections may be opened anew afterwards. */
 void load_close(struct load *load);
 
 #endif

@@ -1,10 +1,14 @@
-/* A load generator for Socket.IO servers on this machine: see docs/performance.md for what the figures mean.
+/* A load generator for the servers of `make bench`: see docs/performance.md for what the figures mean.
  *
- *     generator connect --port N --pid SERVER -n 2000 --tokens FILE
- *     generator rpc     --port N --pid SERVER -n 64 --depth 4            capacity
+ *     generator connect   --port N --pid SERVER -n 2000 --tokens FILE
+ *     generator reconnect --port N --pid SERVER -n 5000 --tokens FILE
+ *     generator rpc     --port N --pid SERVER -n 64 --depth 4 [--seat]   capacity
  *     generator rpc     --port N --pid SERVER -n 64 --rate 1000          latency
  *     generator fanout  --port N --pid SERVER -n 1000 --window 8         capacity
  *     generator fanout  --port N --pid SERVER -n 1000 --rate 100         latency
+ *
+ * `--protocol` is socketio, nchan or centrifuge. Servers that are one may be several processes: `--pid` is given for
+ * each, `--publisher-port` is that of the one that fanout's publisher uses, `--store` the pid of their Redis.
  *
  * It talks to 127.0.0.1 only, ends within --timeout seconds, and prints one JSON object. Exit status 0: measured;
  * 1: measured, but a connection failed or an answer was wrong; 2: nothing measured, the reason on standard error. */
@@ -53,20 +57,30 @@ void connect_all(struct load *load) {
     if (load->failed > 0) give_up("a connection was lost: %s", load->first_failure);
 }
 
+static void add_server(struct servers *servers, pid_t pid) {
+    if (servers->count == MAX_SERVERS) give_up("--pid: more than %d", MAX_SERVERS);
+    servers->pids[servers->count++] = pid;
+}
+
 static double parse(int count, char **arguments, struct load *load, struct options *options) {
     static const struct option known[] = {
         {"port", 1, NULL, 'p'}, {"pid", 1, NULL, 'P'},     {"connections", 1, NULL, 'n'}, {"handshakes", 1, NULL, 'H'},
         {"depth", 1, NULL, 'd'}, {"window", 1, NULL, 'w'}, {"rate", 1, NULL, 'r'},        {"size", 1, NULL, 's'},
         {"seconds", 1, NULL, 't'}, {"warm-up", 1, NULL, 'u'}, {"hold", 1, NULL, 'h'},     {"grace", 1, NULL, 'g'},
-        {"tokens", 1, NULL, 'k'}, {"timeout", 1, NULL, 'T'}, {NULL, 0, NULL, 0},
+        {"tokens", 1, NULL, 'k'}, {"timeout", 1, NULL, 'T'}, {"protocol", 1, NULL, 'x'}, {"seat", 0, NULL, 'S'},
+        {"publisher-port", 1, NULL, 'o'}, {"store", 1, NULL, 'R'}, {NULL, 0, NULL, 0},
     };
     double timeout = 60;
     int letter, index = 0;
     while ((letter = getopt_long(count, arguments, "n:", known, &index)) != -1) {
         const char *name = letter == 'n' ? "connections" : known[index].name;
         switch (letter) {
-        case 'p': options->port = (uint16_t)number(name, optarg, 1, 65535); break;
-        case 'P': options->server = (pid_t)number(name, optarg, 1, 4194304); break;
+        case 'p': load->port = (uint16_t)number(name, optarg, 1, 65535); break;
+        case 'o': load->publisher_port = (uint16_t)number(name, optarg, 1, 65535); break;
+        case 'P': add_server(&options->servers, (pid_t)number(name, optarg, 1, 4194304)); break;
+        case 'R': options->servers.store = (pid_t)number(name, optarg, 1, 4194304); break;
+        case 'x': load->protocol = protocol_named(optarg); break;
+        case 'S': options->seat = true; break;
         case 'n': options->connections = (uint32_t)number(name, optarg, 1, MAX_CONNECTIONS); break;
         case 'H': load->handshakes = (uint32_t)number(name, optarg, 1, 4096); break;
         case 'd': options->depth = (uint32_t)number(name, optarg, 1, MAX_DEPTH); break;
@@ -82,7 +96,8 @@ static double parse(int count, char **arguments, struct load *load, struct optio
         default: exit(64);
         }
     }
-    if (options->port == 0 || options->server == 0) give_up("--port and --pid are needed");
+    if (load->port == 0 || options->servers.count == 0) give_up("--port and --pid are needed");
+    if (load->publisher_port == 0) load->publisher_port = load->port;
     if (options->rate * (options->warm_up + options->seconds) > MAX_OPEN_LOOP)
         give_up("more than %d paced messages in one run", MAX_OPEN_LOOP);
     return timeout;
@@ -90,14 +105,16 @@ static double parse(int count, char **arguments, struct load *load, struct optio
 
 int main(int count, char **arguments) {
     static struct load load = {.handshakes = 64};
+    load.protocol = protocol_named("socketio");
     struct options options = {.connections = 64, .depth = 4, .window = 8, .size = 200, .seconds = 3, .warm_up = 1,
                               .hold = 2, .grace = 3};
-    if (count < 2) give_up("the first argument is a mode: connect, rpc or fanout");
+    if (count < 2) give_up("the first argument is a mode: connect, reconnect, rpc or fanout");
     const char *mode = arguments[1];
     double timeout = parse(count - 1, arguments + 1, &load, &options);
     bool fanout = strcmp(mode, "fanout") == 0;
-    load.port = options.port;
+    load.has_publisher = fanout;
     load.count = options.connections + (fanout ? 1 : 0); /* the last one publishes */
+    load.retries = strcmp(mode, "reconnect") == 0;
     load.give_up_at = now_ns() + (int64_t)(timeout * 1e9);
     signal(SIGPIPE, SIG_IGN);
     /* Sleeps end up to 50 µs late by default, which would be in every paced latency. */
@@ -105,9 +122,10 @@ int main(int count, char **arguments) {
     load_prepare(&load);
     int status;
     if (strcmp(mode, "connect") == 0) status = run_connect(&load, &options);
+    else if (load.retries) status = run_reconnect(&load, &options);
     else if (strcmp(mode, "rpc") == 0) status = run_rpc(&load, &options);
     else if (fanout) status = run_fanout(&load, &options);
-    else give_up("%s is no mode: connect, rpc or fanout", mode);
+    else give_up("%s is no mode: connect, reconnect, rpc or fanout", mode);
     load_close(&load);
     return status;
 }

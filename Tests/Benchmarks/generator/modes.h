@@ -9,13 +9,13 @@
 #include <sys/types.h>
 
 struct options {
-    pid_t server;
-    uint16_t port;
+    struct servers servers;
     uint32_t connections;
     uint32_t depth;    /* rpc: requests in flight per connection */
     uint32_t window;   /* fanout: messages in flight; a message is in flight until its last subscriber has it */
     double rate;       /* above 0: open loop, so many per second in all, whatever the server does */
     uint32_t size;     /* bytes of the event's one string argument */
+    bool seat;         /* rpc: a short request and `{"ok":true}`, not an echo of `size` bytes */
     double seconds;    /* measured time */
     double warm_up;    /* seconds of the same load before it, not counted */
     double hold;       /* connect: seconds from the last connection to the reading of memory */
@@ -25,6 +25,7 @@ struct options {
 enum { MAX_SIZE = 2048, MAX_CONNECTIONS = 60000, MAX_DEPTH = 256, MAX_WINDOW = 4096, MAX_OPEN_LOOP = 4000000 };
 
 int run_connect(struct load *load, const struct options *options);
+int run_reconnect(struct load *load, const struct options *options);
 int run_rpc(struct load *load, const struct options *options);
 int run_fanout(struct load *load, const struct options *options);
 

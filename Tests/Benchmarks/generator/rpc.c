@@ -14,13 +14,15 @@
 
 struct rpc_run {
     const struct options *options;
-    char tail[MAX_SIZE + 64]; /* `["message-with-ack","xxx"]`, the same for each request */
+    const struct request_shape *shape;
+    size_t answer_head_length;
+    char tail[MAX_SIZE + 128]; /* what follows the number, the same for each request */
     size_t tail_length;
-    size_t answer_length; /* of `["xxx"]` */
+    size_t answer_length; /* of what follows the number in the answer */
     int64_t begin, measure_from, measure_to;
     uint64_t acks, wrong;
     struct histogram latency;
-    /* Closed loop. A connection's requests have the ids slot, slot + depth, slot + 2·depth, … */
+    /* Closed loop. A connection's requests have the ids slot + depth, slot + 2·depth, … */
     int64_t *sent_at; /* [connection · depth + slot] */
     /* Open loop. */
     uint32_t total, next, answered_in_all;
@@ -30,19 +32,19 @@ struct rpc_run {
 
 static void send_request(struct load *load, struct connection *connection, uint64_t id) {
     struct rpc_run *run = load->mode;
-    char text[MAX_SIZE + 128];
-    int head = sprintf(text, "42%llu", (unsigned long long)id);
+    char text[MAX_SIZE + 256];
+    int head = sprintf(text, "%s%llu", run->shape->head, (unsigned long long)id);
     memcpy(text + head, run->tail, run->tail_length);
     load_send(load, connection, text, (size_t)head + run->tail_length);
 }
 
-/* Reads `43<id>[…]`; returns the id, or -1 if the packet is no acknowledgement or not of the length it must have. */
+/* Returns the number of the request that this answers, -1 if it is no answer or not of the length it must have. */
 static int64_t read_ack(const struct rpc_run *run, const char *text, size_t length) {
-    size_t at = 2;
+    size_t start = run->answer_head_length, at = start;
     int64_t id = 0;
-    if (length < 4 || memcmp(text, "43", 2) != 0) return -1;
-    for (; at < length && text[at] >= '0' && text[at] <= '9' && at < 14; at++) id = id * 10 + (text[at] - '0');
-    return at > 2 && length - at == run->answer_length ? id : -1;
+    if (length < start || memcmp(text, run->shape->answer_head, start) != 0) return -1;
+    for (; at < length && text[at] >= '0' && text[at] <= '9' && at < start + 12; at++) id = id * 10 + (text[at] - '0');
+    return at > start && length - at == run->answer_length ? id : -1;
 }
 
 static void on_closed_loop_ack(struct load *load, struct connection *connection, const char *text, size_t length,
@@ -119,14 +121,14 @@ static void closed_loop(struct load *load, struct usage *from, struct usage *to)
     for (uint32_t i = 0; i < load->count; i++) {
         for (uint32_t slot = 0; slot < depth; slot++) {
             run->sent_at[(uint64_t)i * depth + slot] = now_ns();
-            send_request(load, &load->connections[i], slot);
+            send_request(load, &load->connections[i], slot + depth); /* from above 0, which Centrifuge takes for none */
         }
         load_flush(load, &load->connections[i]);
     }
     load_run(load, load->count, run->measure_from);
-    *from = usage_now(run->options->server);
+    *from = usage_now(&run->options->servers);
     load_run(load, load->count, run->measure_to);
-    *to = usage_now(run->options->server);
+    *to = usage_now(&run->options->servers);
     free(run->sent_at);
 }
 
@@ -137,9 +139,9 @@ static void open_loop(struct load *load, struct usage *from, struct usage *to) {
     load->on_message = on_open_loop_ack;
     load->on_tick = open_loop_tick;
     load_run(load, load->count, run->measure_from);
-    *from = usage_now(run->options->server);
+    *from = usage_now(&run->options->servers);
     load_run(load, load->count, run->measure_to);
-    *to = usage_now(run->options->server);
+    *to = usage_now(&run->options->servers);
     if (run->answered_in_all < run->total) load_run(load, load->count, now_ns() + (int64_t)(run->options->grace * 1e9));
     /* An answer that never came is at least as late as the end of the run. */
     int64_t end = now_ns();
@@ -149,14 +151,24 @@ static void open_loop(struct load *load, struct usage *from, struct usage *to) {
     free(run->answered);
 }
 
+static void prepare_request(struct rpc_run *run, const struct protocol *protocol) {
+    run->shape = run->options->seat ? &protocol->seat : &protocol->echo;
+    if (run->shape->head == NULL) give_up("no such request in the protocol %s", protocol->name);
+    run->answer_head_length = strlen(run->shape->answer_head);
+    run->tail_length = (size_t)sprintf(run->tail, "%s", run->shape->body);
+    run->answer_length = strlen(run->shape->answer_body);
+    if (run->options->seat) return;
+    memset(run->tail + run->tail_length, 'x', run->options->size);
+    memcpy(run->tail + run->tail_length + run->options->size, "\"]", 2);
+    run->tail_length += run->options->size + 2;
+    run->answer_length += run->options->size + 2;
+}
+
 int run_rpc(struct load *load, const struct options *options) {
     static struct rpc_run run;
     bool paced = options->rate > 0;
-    char argument[MAX_SIZE + 1] = {0};
-    memset(argument, 'x', options->size);
     run.options = options;
-    run.tail_length = (size_t)sprintf(run.tail, "[\"message-with-ack\",\"%s\"]", argument);
-    run.answer_length = options->size + 4;
+    prepare_request(&run, load->protocol);
     load->mode = &run;
     load->on_ready = on_ready;
     load->on_message = on_closed_loop_ack;

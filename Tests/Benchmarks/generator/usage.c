@@ -12,7 +12,7 @@ static int64_t ticks_to_ns(int64_t ticks) {
 }
 
 /* Fields 14 and 15 of /proc/PID/stat. The name in field 2 may hold spaces, so the count starts behind its bracket. */
-static int64_t server_cpu_ns(pid_t server) {
+static int64_t cpu_ns_of(pid_t server) {
     char path[64], line[1024];
     unsigned long long user = 0, system = 0;
     snprintf(path, sizeof path, "/proc/%d/stat", (int)server);
@@ -38,13 +38,16 @@ static int64_t machine_cpu_ns(void) {
     return ticks_to_ns((int64_t)(user + nice + system + stolen));
 }
 
-struct usage usage_now(pid_t server) {
+struct usage usage_now(const struct servers *servers) {
     struct timespec own;
     clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &own);
+    int64_t server_ns = 0;
+    for (uint32_t i = 0; i < servers->count; i++) server_ns += cpu_ns_of(servers->pids[i]);
     return (struct usage){
         .at_ns = now_ns(),
         .generator_ns = (int64_t)own.tv_sec * NS_PER_S + own.tv_nsec,
-        .server_ns = server_cpu_ns(server),
+        .server_ns = server_ns,
+        .store_ns = servers->store == 0 ? 0 : cpu_ns_of(servers->store),
         .machine_ns = machine_cpu_ns(),
     };
 }
@@ -53,12 +56,13 @@ void usage_print(const struct usage *from, const struct usage *to) {
     double wall = (double)(to->at_ns - from->at_ns);
     double generator = (double)(to->generator_ns - from->generator_ns) / wall;
     double server = (double)(to->server_ns - from->server_ns) / wall;
-    double others = (double)(to->machine_ns - from->machine_ns) / wall - generator - server;
-    printf("\"seconds\":%.3f,\"generator_cpu\":%.3f,\"server_cpu\":%.3f,\"others_cpu\":%.3f", wall / 1e9,
-           generator, server, others > 0 ? others : 0);
+    double store = (double)(to->store_ns - from->store_ns) / wall;
+    double others = (double)(to->machine_ns - from->machine_ns) / wall - generator - server - store;
+    printf("\"seconds\":%.3f,\"generator_cpu\":%.3f,\"server_cpu\":%.3f,\"store_cpu\":%.3f,\"others_cpu\":%.3f",
+           wall / 1e9, generator, server, store, others > 0 ? others : 0);
 }
 
-struct memory memory_of(pid_t server) {
+static struct memory memory_of_one(pid_t server) {
     char path[64], line[256];
     long long rss_kb = -1, pss_kb = -1;
     snprintf(path, sizeof path, "/proc/%d/smaps_rollup", (int)server);
@@ -71,4 +75,14 @@ struct memory memory_of(pid_t server) {
     fclose(file);
     if (rss_kb < 0 || pss_kb < 0) give_up("%s has no Rss or Pss", path);
     return (struct memory){.rss_bytes = rss_kb * 1024, .pss_bytes = pss_kb * 1024};
+}
+
+struct memory memory_of(const struct servers *servers) {
+    struct memory sum = {0};
+    for (uint32_t i = 0; i < servers->count; i++) {
+        struct memory one = memory_of_one(servers->pids[i]);
+        sum.rss_bytes += one.rss_bytes;
+        sum.pss_bytes += one.pss_bytes;
+    }
+    return sum;
 }

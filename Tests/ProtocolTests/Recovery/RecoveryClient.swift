@@ -29,8 +29,8 @@ final class RecoveryClient {
 
     let raw: RawClient
     private(set) var memory: Memory
-    /// Events that came while something else was awaited.
-    private var early: [Event] = []
+    /// Packets that came while something else was awaited.
+    private var early: [String] = []
 
     private init(_ raw: RawClient, _ memory: Memory) {
         self.raw = raw
@@ -50,10 +50,10 @@ final class RecoveryClient {
             let client = RecoveryClient(raw, memory)
             try await raw.send(text: "40\(namespace)\(payload ?? memory.payload)")
             // What was missed comes first.
-            var text = try await client.packet()
+            var text = try await client.incoming()
             while !text.hasPrefix("40") {
-                client.early.append(Self.split(text))
-                text = try await client.packet()
+                client.early.append(text)
+                text = try await client.incoming()
             }
             let json = text.drop { $0 != "{" }
             let answer = try JSONDecoder().decode(Answer.self, from: Data(json.utf8))
@@ -64,16 +64,24 @@ final class RecoveryClient {
         }
     }
 
-    /// The next packet, pings answered.
+    /// The next packet as it came.
     func packet() async throws -> String {
+        self.early.isEmpty ? try await self.incoming() : self.early.removeFirst()
+    }
+
+    private func incoming() async throws -> String {
         guard let text = try await self.raw.answering() else { throw ChannelError.eof }
         return text
     }
 
     /// The next event; its offset is remembered and cut off.
-    func event() async throws -> String {
-        if !self.early.isEmpty { return self.take(self.early.removeFirst()) }
-        return self.take(Self.split(try await self.packet()))
+    func event() async throws -> String { self.take(Self.split(try await self.packet())) }
+
+    /// The events that come before the server closes the connection.
+    func untilClosed() async throws -> [String] {
+        var texts: [String] = []
+        while let text = try await self.raw.answering() { texts.append(Self.split(text).text) }
+        return texts
     }
 
     func expect(_ text: String, sourceLocation: SourceLocation = #_sourceLocation) async throws {
@@ -119,9 +127,9 @@ final class RecoveryClient {
         let id = self.nextID
         try await self.raw.send(text: "42\(id)\(event)")
         while true {
-            let text = try await self.packet()
+            let text = try await self.incoming()
             if text.hasPrefix("43\(id)[") { return String(text.dropFirst("43\(id)".count)) }
-            self.early.append(Self.split(text))
+            self.early.append(text)
         }
     }
 

@@ -45,25 +45,40 @@ enum RecoveryServers {
             if let room = try? event.decode(String.self) { await socket.leave(room) }
             event.ack()
         }
-        namespace.on("set", inline: { socket, event in
-            socket.data = event[0]
-            event.ack()
-        })
-        namespace.on("whoami", inline: { socket, event in
-            let rooms = (try? RawJSON(encoding: socket.roomsOnLoop.subtracting([socket.id]).sorted()))?.string ?? ""
-            let data = socket.data(as: RawJSON.self)?.string ?? "null"
-            event.ack.send([RawJSON(trusted: "[\(socket.recovered),\(rooms),\(data)]")])
-        })
+        namespace.on(
+            "set",
+            inline: { socket, event in
+                socket.data = event[0]
+                event.ack()
+            }
+        )
+        namespace.on(
+            "whoami",
+            inline: { socket, event in
+                let rooms = (try? RawJSON(encoding: socket.roomsOnLoop.subtracting([socket.id]).sorted()))?.string ?? ""
+                let data = socket.data(as: RawJSON.self)?.string ?? "null"
+                event.ack.send([RawJSON(trusted: "[\(socket.recovered),\(rooms),\(data)]")])
+            }
+        )
         namespace.on("me", inline: { socket, event in socket.emit("me", arguments: event.arguments) })
-        namespace.on("ask", inline: { socket, _ in
-            socket.emit("question", arguments: [RawJSON(trusted: "1")], timeout: nil) { _ in }
-        })
-        namespace.on("all", inline: { socket, event in
-            socket.namespace.all.emit("all", arguments: event.arguments)
-        })
-        namespace.on("maybe", inline: { socket, event in
-            socket.namespace.all.volatile.emit("maybe", arguments: event.arguments)
-        })
+        namespace.on(
+            "ask",
+            inline: { socket, _ in
+                socket.emit("question", arguments: [RawJSON(trusted: "1")], timeout: nil) { _ in }
+            }
+        )
+        namespace.on(
+            "all",
+            inline: { socket, event in
+                socket.namespace.all.emit("all", arguments: event.arguments)
+            }
+        )
+        namespace.on(
+            "maybe",
+            inline: { socket, event in
+                socket.namespace.all.volatile.emit("maybe", arguments: event.arguments)
+            }
+        )
         namespace.on("kick", inline: { socket, _ in socket.disconnect() })
         namespace.on("cut", inline: { socket, _ in socket.closeConnection() })
     }
