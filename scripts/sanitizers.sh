@@ -24,7 +24,7 @@ export HOLDFAST_TEST_DATABASE_URL=$DATABASE_URL HOLDFAST_TEST_REDIS_URL=$REDIS_U
 unset DATABASE_URL REDIS_URL
 export SWIFT_BACKTRACE=enable=no
 export SWT_EXPERIMENTAL_MAXIMUM_PARALLELIZATION_WIDTH=$(($(nproc) * 2))
-export TSAN_OPTIONS="halt_on_error=0:exitcode=66"
+export TSAN_OPTIONS="halt_on_error=0:exitcode=66:suppressions=$PWD/scripts/tsan.suppressions"
 # Leaks are not looked for: a test process ends with its event loops running.
 export ASAN_OPTIONS=detect_leaks=0
 
@@ -35,7 +35,12 @@ for kind in "${kinds[@]}"; do
     swift build --build-tests --sanitize "$kind" --scratch-path "$build" || exit 1
     echo "==> Tests under the $kind sanitizer"
     log=.holdfast/sanitizers/$kind.log
-    swift test --skip-build --sanitize "$kind" --scratch-path "$build" --filter "$filter" </dev/null 2>&1 | tee "$log" |
+    preload=
+    if [ "$kind" = thread ]; then
+        preload=$PWD/$build/tsan_swift.so
+        clang -O1 -shared -fPIC -o "$preload" Tests/support/tsan_swift.c || exit 1
+    fi
+    LD_PRELOAD=$preload swift test --skip-build --sanitize "$kind" --scratch-path "$build" --filter "$filter" </dev/null 2>&1 | tee "$log" |
         grep -E '^✘|Suite .* (passed|failed)|Test run with|Sanitizer'
     status=${PIPESTATUS[0]}
     reports=$(grep -c 'Sanitizer:' "$log")

@@ -12,6 +12,14 @@ def server(request):
         yield server
 
 
+@pytest.fixture(scope="module")
+def beating():
+    """A server with the default heartbeat of 300 ms, for modules whose own has a slow one."""
+    with FixtureServer() as server:
+        yield server
+        server.check_alive()
+
+
 @pytest.fixture(autouse=True)
 def still_serves(request):
     """Whatever a test did, the server lives on."""

@@ -30,7 +30,7 @@ def guarded():
 
 @pytest.fixture(scope="module")
 def threaded():
-    with FixtureServer("default", "--threads", "4") as server:
+    with FixtureServer("bench", "--threads", "4") as server:
         yield server
 
 
@@ -38,7 +38,7 @@ def threaded():
 def nodes():
     if not REDIS:
         pytest.skip("HOLDFAST_TEST_REDIS_URL names no Redis")
-    with FixtureServer("default", "--redis-url", REDIS) as first, FixtureServer("default", "--redis-url", REDIS) as second:
+    with FixtureServer("bench", "--redis-url", REDIS) as first, FixtureServer("bench", "--redis-url", REDIS) as second:
         yield first, second
 
 

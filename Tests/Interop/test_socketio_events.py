@@ -7,6 +7,8 @@ import pytest
 from engine_client import TRANSPORTS, Polling
 from socketio_client import ACK, BINARY_ACK, BINARY_EVENT, EVENT, Client, client
 
+# Heartbeats of 25 s: one thread reads several clients in turn, and none may be taken for gone meanwhile.
+PROFILE = "bench"
 ALL_TRANSPORTS = pytest.mark.parametrize("transport", TRANSPORTS)
 
 VALUES = {
@@ -297,8 +299,8 @@ def test_attachments_come_in_several_posts(server):
     assert joined.next_event() == ["message-back", b"one", b"two"]
 
 
-def test_a_heartbeat_between_attachments_does_no_harm(server):
-    joined = client(server)
+def test_a_heartbeat_between_attachments_does_no_harm(beating):
+    joined = client(beating)
     raw = joined.session.websocket
     joined.send('52-["message",{"_placeholder":true,"num":0},{"_placeholder":true,"num":1}]', b"one")
     assert raw.message() == "2"

@@ -4,6 +4,8 @@ import pytest
 from engine_client import TRANSPORTS
 from socketio_client import Client, client, observer
 
+# Heartbeats of 25 s: one thread reads several clients in turn, and none may be taken for gone meanwhile.
+PROFILE = "bench"
 ALL_TRANSPORTS = pytest.mark.parametrize("transport", TRANSPORTS)
 
 
@@ -239,9 +241,9 @@ REASONS = {
 
 @ALL_TRANSPORTS
 @pytest.mark.parametrize("reason", REASONS)
-def test_observers_hear_who_left_and_why(server, transport, reason):
-    watching = observer(server, "/dynamic-77")
-    member = client(server, transport, "/dynamic-77")
+def test_observers_hear_who_left_and_why(beating, transport, reason):
+    watching = observer(beating, "/dynamic-77")
+    member = client(beating, transport, "/dynamic-77")
     main = {"client namespace disconnect": "1/dynamic-77,", "server namespace disconnect": '2/dynamic-77,["kick"]'}
     if reason in main:
         member.send(main[reason])
