@@ -60,7 +60,7 @@ def test_an_order_that_is_not_paid_in_time_says_so_by_itself(service, ada):
 
 
 def test_a_pass_that_ends_leads_back_to_the_door(service, ada):
-    event = service.create_event(queue=service.open_queue(passSeconds=4))
+    event = service.create_event(queue=service.open_queue(passSeconds=8))
     ada.sign_in()
     ada.enter(event)
     assert "You can join the queue again" in ada.part("door-message").text
