@@ -33,7 +33,7 @@ for target in "${targets[@]}"; do
     corpus=Tests/Fuzz/corpus/$target
     mkdir -p "$corpus" "$work/$target/found" "$work/$target/corpus"
     echo "==> $target, $seconds s"
-    if ! FUZZ_TARGET=$target "$work/build/release/Fuzz" -max_total_time="$seconds" -max_len=2048 -timeout=5 \
+    if ! FUZZ_TARGET=$target "$work/build/release/Fuzz" -max_total_time="$seconds" -max_len=2048 -timeout=30 \
         -rss_limit_mb=2048 -print_final_stats=1 -artifact_prefix="$work/$target/found/" \
         "$work/$target/corpus" "$corpus" >"$work/$target/log" 2>&1 </dev/null; then
         failed=1
