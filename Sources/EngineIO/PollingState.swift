@@ -72,6 +72,8 @@ package struct PollingState: ~Copyable {
 
     package var hasQueued: Bool { !self.queue.isEmpty }
     package var isLingering: Bool { if case .lingering = self.phase { true } else { false } }
+    /// The client has seen its probe answered: it may poll no more.
+    package var isProbed: Bool { if case .upgrading(isProbed: true) = self.phase { true } else { false } }
     package var isUpgrading: Bool { if case .upgrading = self.phase { true } else { false } }
 
     // MARK: Sending

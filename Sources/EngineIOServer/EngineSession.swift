@@ -156,7 +156,7 @@ final class EngineSession: EngineConnection, WebSocketOwner, @unchecked Sendable
     func receive(_ packet: EnginePacket, over socket: UpgradingSocket) {
         if self.transport === socket {
             self.receive(packet)
-        } else if !self.isClosed, let polling = self.polling {
+        } else if let polling = self.polling {
             polling.probe(packet, socket)
         }
     }
@@ -166,8 +166,17 @@ final class EngineSession: EngineConnection, WebSocketOwner, @unchecked Sendable
     }
 
     /// From here on `next` carries the session, beginning with what no poll has fetched.
-    func upgrade(to next: any EngineTransport, _ queued: CircularBuffer<EngineMessage>) {
+    ///
+    /// - Parameter closing: why the session was closed meanwhile: `next` then carries the end of it.
+    func upgrade(
+        to next: any EngineTransport,
+        _ queued: CircularBuffer<EngineMessage>,
+        closing reason: EngineCloseReason?
+    ) {
         self.transport = next
         for message in queued { next.send(message) }
+        guard let reason else { return }
+        next.close(reason)
+        self.release()
     }
 }

@@ -142,7 +142,6 @@ def test_who_was_refused_may_connect_again_with_the_right_token(page):
 def test_a_kick_is_an_io_server_disconnect(page, transports, event):
     assert page.run(f"""
         const socket = await connected('/', {{ transports: {transports} }});
-        if ({transports}.length > 1) await upgraded(socket);
         socket.emit('{event}');
         return (await once(socket, 'disconnect'))[0];
     """) == "io server disconnect"

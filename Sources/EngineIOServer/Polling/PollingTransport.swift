@@ -69,6 +69,7 @@ final class PollingTransport: EngineTransport, EndOfTickFlushing, @unchecked Sen
         self.timeout = nil
         let upgrading = self.upgrading
         self.upgrading = nil
+        let wasProbed = self.state.isProbed
         switch self.state.close(reason) {
         case .answer(let payload): self.answer(payload)
         case .linger(let payload):
@@ -76,7 +77,12 @@ final class PollingTransport: EngineTransport, EndOfTickFlushing, @unchecked Sen
             self.timeout = self.session.eventLoop.scheduleTask(in: Self.lingerTime) { self.endLingering() }
         case .none: break
         }
-        upgrading?.abandon(reason)
+        if wasProbed, self.isLingering {
+            // It polls no more, so what is left for it and the end go over the WebSocket, when that has taken over.
+            self.upgrading = upgrading
+        } else {
+            upgrading?.abandon(reason)
+        }
         // It is still being read; one whose packets are being handled has left this place.
         guard let posting = self.posting else { return }
         posting.isAccepted = false
@@ -88,6 +94,9 @@ final class PollingTransport: EngineTransport, EndOfTickFlushing, @unchecked Sen
         self.timeout?.cancel()
         self.timeout = nil
         self.state.end()
+        let upgrading = self.upgrading
+        self.upgrading = nil
+        upgrading?.abandon(self.closeReason ?? .forcedClose)
         self.session.release()
     }
 
@@ -174,7 +183,7 @@ final class PollingTransport: EngineTransport, EndOfTickFlushing, @unchecked Sen
             self.upgrading = nil
             let (queued, released) = self.state.upgraded()
             if let released { self.answer(released) }
-            self.session.upgrade(to: socket.takeOver(), queued)
+            self.session.upgrade(to: socket.takeOver(), queued, closing: self.closeReason)
         default:
             self.endUpgrade(.forcedClose)
         }
@@ -189,8 +198,10 @@ final class PollingTransport: EngineTransport, EndOfTickFlushing, @unchecked Sen
 
     /// Closes the WebSocket; the session goes on by polling.
     private func endUpgrade(_ reason: EngineCloseReason) {
-        self.timeout?.cancel()
-        self.timeout = nil
+        if !self.isLingering {
+            self.timeout?.cancel()
+            self.timeout = nil
+        }
         let socket = self.upgrading
         self.upgrading = nil
         self.state.upgradeFailed()
