@@ -172,8 +172,9 @@ let package = Package(
             resources: [
                 .embedInCode("QueueCommon.lua"), .embedInCode("Join/QueueJoin.lua"),
                 .embedInCode("Join/QueueStand.lua"), .embedInCode("Join/QueueLeave.lua"),
-                .embedInCode("Admission/QueueTick.lua"), .embedInCode("Rebuild/QueueClaim.lua"),
-                .embedInCode("Rebuild/QueueLoad.lua"),
+                .embedInCode("Admission/QueueTick.lua"), .embedInCode("Admission/QueueRules.lua"),
+                .embedInCode("Pass/QueueToken.lua"),
+                .embedInCode("Rebuild/QueueClaim.lua"), .embedInCode("Rebuild/QueueLoad.lua"),
             ],
             swiftSettings: settings
         ),

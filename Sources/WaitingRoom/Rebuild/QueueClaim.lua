@@ -8,7 +8,7 @@ local epoch = redis.call("HGET", meta, "epoch")
 if epoch and ARGV[1] ~= "-1" and tonumber(epoch) >= tonumber(ARGV[1]) then return {"ready"} end
 local now_ms = clock(ARGV[2])
 if now_ms < number("loading_ms") + tonumber(ARGV[3]) then return {"busy"} end
--- From here nothing moves until the load is finished, so that what is not yet durable can be written first.
+-- From here nothing moves until the load is finished: nobody is let in who is not in what it reads.
 redis.call("HDEL", meta, "epoch")
 redis.call("HSET", meta, "loading_ms", text(now_ms))
 return {"yours"}

@@ -9,19 +9,19 @@
 --   passes   user, qseq, expires_at_ms triples
 --   lobby    users
 --   gone     first, last pairs of places that are gone
---   finish   prefix, max_qseq, tokens, filled_ms, hold_until_ms, admitted_total
+--   finish   prefix, max_qseq, tokens, filled_ms, hold_ms, admitted_total, version of the rules
 -- Returns {"ok"}, or {"lost"} when another load took over, or has finished. O(arguments log waiting); the caller sends at most 1,000.
 local step, epoch, now_ms = ARGV[1], tonumber(ARGV[2]), clock(ARGV[3])
--- A loader ends the life before it reads PostgreSQL. A life that is here all the same began later than that reading, and
--- may have let in people of whom PostgreSQL was not told yet.
+-- A loader ends the life before it reads PostgreSQL. A life that is here all the same began later than that reading.
 if redis.call("HEXISTS", meta, "epoch") == 1 or number("loading") > epoch then return {"lost"} end
 if step == "begin" then
     local was_seen = redis.call("EXISTS", seen)
-    local tick = redis.call("HGET", meta, "tick")
-    redis.call("DEL", meta, waiting, away, passes, pass_places, gone, delta, undurable, lobby)
-    redis.call("HSET", meta, "loading", ARGV[2], "was_seen", was_seen, "loading_ms", text(now_ms))
-    -- Ticks go on counting, so that a listener notices the gap.
-    redis.call("HSET", meta, "tick", tick or "0")
+    -- Ticks go on counting, so that a listener notices the gap; a leader of the past stays shut out.
+    local tick, term, rules = number("tick"), number("term"), number("rules")
+    redis.call("DEL", meta, waiting, away, passes, pass_places, gone, news, admitting, lobby,
+        pass_tokens)
+    redis.call("HSET", meta, "loading", ARGV[2], "was_seen", was_seen, "loading_ms", text(now_ms),
+        "tick", text(tick), "term", text(term), "rules", text(rules))
     return {"ok"}
 end
 if number("loading") ~= epoch then return {"lost"} end
@@ -49,5 +49,6 @@ elseif step == "finish" then
     redis.call("HDEL", meta, "loading", "loading_ms", "was_seen")
     redis.call("HSET", meta, "epoch", ARGV[2], "prefix", ARGV[4], "max_qseq", ARGV[5], "tokens", ARGV[6],
         "filled_ms", ARGV[7], "hold_until_ms", text(hold_until_ms), "admitted_total", ARGV[9], "changed", 1)
+    if tonumber(ARGV[10]) > number("rules") then redis.call("HSET", meta, "rules", ARGV[10]) end
 end
 return {"ok"}

@@ -51,9 +51,8 @@ struct QueueRebuild: Sendable {
 
     private func load(_ event: EventID, clearing: Bool) async throws -> QueueStore.Content? {
         do {
-            // A queue that is only renewed still knows admissions that PostgreSQL does not.
-            while try await settle(event) > 0 {}
-            guard let content = try await store.renew(event, clearing: clearing) else { return nil }
+            let order = clearing ? nil : try await store.closeRoster(event)?.order(in: event)
+            guard let content = try await store.renew(event, clearing: clearing, order: order) else { return nil }
             try await load(content, event)
             return content
         } catch {
@@ -65,31 +64,15 @@ struct QueueRebuild: Sendable {
         }
     }
 
-    /// Writes to PostgreSQL what ticks did, oldest first.
-    ///
-    /// - Returns: how many were written; at most 1,000.
-    func settle(_ event: EventID) async throws -> Int {
-        let lines = try await unsettled(event)
-        try await settle(lines, event)
-        return lines.count
-    }
-
-    /// What PostgreSQL was not told yet, oldest first, at most 1,000 lines.
-    func unsettled(_ event: EventID) async throws -> [String] {
-        let key = RedisArgument(WaitingRoomKeys.undurable(event))
-        return try await redis.send(RedisCommand("ZRANGE", key, "0", "999")).array?.compactMap(\.string) ?? []
-    }
-
-    func settle(_ lines: [String], _ event: EventID) async throws {
-        guard !lines.isEmpty else { return }
-        let changes = QueueChanges.read(lines)
-        if !changes.isEmpty { try await store.settle(changes, in: event) }
-        // These lines and no others: another leader's stay, and those of a new life, whose numbers begin anew.
-        let arguments = [RedisArgument(WaitingRoomKeys.undurable(event))] + lines.map { RedisArgument($0) }
-        _ = try await redis.send(RedisCommand("ZREM", arguments: arguments))
-    }
-
     private func load(_ content: QueueStore.Content, _ event: EventID) async throws {
+        for step in Self.steps(content) {
+            // A later epoch took over: it serves the caller as well.
+            guard try await scripts.load(step.name, epoch: content.epoch, step.arguments, in: event) else { return }
+        }
+    }
+
+    /// A load in steps that each hold Redis up for a millisecond at most.
+    static func steps(_ content: QueueStore.Content) -> [(name: String, arguments: [RedisArgument])] {
         var steps: [(name: String, arguments: [RedisArgument])] = [("begin", [])]
         for chunk in chunks(content.waiting) {
             steps.append(("waiting", chunk.flatMap { [RedisArgument($0.user), RedisArgument($0.qseq)] }))
@@ -102,7 +85,7 @@ struct QueueRebuild: Sendable {
         }
         for chunk in chunks(content.lobby) { steps.append(("lobby", chunk.map { RedisArgument($0) })) }
         let gaps = QueueGaps(waiting: content.waiting.map(\.qseq), next: content.nextQseq)
-        for run in gaps.runs(ofAtMost: Int64(Self.step)) {
+        for run in gaps.runs(ofAtMost: Int64(step)) {
             steps.append(("gone", [RedisArgument(run.lowerBound), RedisArgument(run.upperBound)]))
         }
         let isFirst = content.epoch == 1 || content.waiting.isEmpty
@@ -113,17 +96,15 @@ struct QueueRebuild: Sendable {
                     RedisArgument(gaps.prefix), RedisArgument(content.nextQseq - 1),
                     // Never let in: a full bucket. Else it has filled since the last one went in.
                     content.lastAdmittedMs == nil ? "full" : "0", RedisArgument(content.lastAdmittedMs ?? 0),
-                    RedisArgument(isFirst ? 0 : Self.holdMs), RedisArgument(content.admittedTotal),
+                    RedisArgument(isFirst ? 0 : holdMs), RedisArgument(content.admittedTotal),
+                    RedisArgument(content.rulesVersion),
                 ]
             )
         )
-        for step in steps {
-            // A later epoch took over: it serves the caller as well.
-            guard try await scripts.load(step.name, epoch: content.epoch, step.arguments, in: event) else { return }
-        }
+        return steps
     }
 
-    private func chunks<Element>(_ all: [Element]) -> [ArraySlice<Element>] {
-        stride(from: 0, to: all.count, by: Self.step).map { all[$0..<min($0 + Self.step, all.count)] }
+    private static func chunks<Element>(_ all: [Element]) -> [ArraySlice<Element>] {
+        stride(from: 0, to: all.count, by: step).map { all[$0..<min($0 + step, all.count)] }
     }
 }
