@@ -229,8 +229,8 @@ let package = Package(
             name: "HoldfastCommand",
             dependencies: [
                 "Gateway", "Accounts", "Sessions", "Presence", "Events", "WaitingRoom", "Seating", "Orders",
-                "HoldfastCore", "Redis", "Postgres", argumentParser, configuration, lifecycle, unixSignals, logging,
-                nioCore, nioPosix,
+                "HoldfastCore", "Redis", "Postgres", argumentParser, configuration, httpClient, lifecycle, unixSignals,
+                logging, nioCore, nioHTTP1, nioPosix,
             ],
             swiftSettings: settings
         ),

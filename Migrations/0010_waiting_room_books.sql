@@ -9,6 +9,11 @@ CREATE SEQUENCE queue_leader_terms;
 -- Passes are ended by time; without this each tick that ends one would read all that are alive.
 CREATE INDEX queue_entries_passes ON queue_entries (event_id, expires_at_ms) WHERE state = 'admitted';
 
+-- Whether Redis let them in, and so they may know of their pass. Until then the pass does not end, and a rebuild gives it
+-- its whole time anew: a leader that dies after writing an admission must not cost anybody their turn.
+ALTER TABLE queue_entries ADD COLUMN let_in boolean NOT NULL DEFAULT false;
+UPDATE queue_entries SET let_in = true WHERE state = 'admitted';
+
 -- Set once, when the roster of the lobby is closed; the draw comes after it.
 ALTER TABLE queues ADD COLUMN roster_root text;
 ALTER TABLE queues ADD COLUMN roster_size bigint NOT NULL DEFAULT 0;

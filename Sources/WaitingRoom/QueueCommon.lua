@@ -47,6 +47,13 @@ local function add_gone(qseq)
     if qseq > number("prefix") then redis.call("ZADD", gone, qseq, text(qseq)) end
 end
 
+-- A place that its owner gave up: those behind it move forward, and the next tick says so.
+local function give_up(qseq)
+    if is_gone(qseq) then return end
+    add_gone(qseq)
+    redis.call("RPUSH", news, "g " .. text(qseq))
+end
+
 -- Moves the run that follows the prefix from the set into the prefix. At most 10,000 at once: the rest comes next time.
 local function advance_prefix()
     local prefix = number("prefix")

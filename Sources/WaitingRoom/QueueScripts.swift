@@ -35,11 +35,14 @@ struct QueueScripts: Sendable {
 
     struct TickResult: Sendable, Equatable {
         var now: ServerTime
-        var ended: Int
+        /// Places whose passes this call ended.
+        var ended: [Int64]
         var active: Int
         var waiting: Int
         /// The event's rules have changed since they were read.
         var rulesAreOld: Bool
+        /// Places of those whom this call let in.
+        var letIn: [Int64]
         /// Chosen, and to be written to PostgreSQL; given again until a tick lets them in.
         var admitting: [QueueAdmission]
     }
@@ -51,7 +54,11 @@ struct QueueScripts: Sendable {
         case fenced
     }
 
-    enum Claim: Sendable, Equatable { case ready, busy, yours }
+    enum Claim: Sendable, Equatable {
+        case ready, busy
+        /// With Redis' time.
+        case yours(ServerTime)
+    }
 
     /// Nobody seen for so long is away.
     static let awayMs: Int64 = 5_000
@@ -165,18 +172,28 @@ struct QueueScripts: Sendable {
         case "fenced": return .fenced
         default: break
         }
-        let numbers = words.dropFirst().prefix(5).compactMap(\.int)
-        guard numbers.count == 5, words.count % 2 == 0 else { throw unexpected("QueueTick") }
+        let numbers = words.dropFirst().prefix(4).compactMap(\.int)
+        guard numbers.count == 4 else { throw unexpected("QueueTick") }
+        var rest = words.dropFirst(5)
+        /// A list that tells its length first.
+        func places() throws(RedisError) -> [Int64] {
+            guard let count = rest.popFirst()?.int, (0...rest.count).contains(count) else {
+                throw unexpected("QueueTick")
+            }
+            defer { rest = rest.dropFirst(count) }
+            return rest.prefix(count).compactMap { $0.int.map(Int64.init) }
+        }
         var result = TickResult(
             now: ServerTime(millisecondsSinceEpoch: Int64(numbers[0])),
-            ended: numbers[1],
-            active: numbers[2],
-            waiting: numbers[3],
-            rulesAreOld: numbers[4] == 1,
+            ended: try places(),
+            active: numbers[1],
+            waiting: numbers[2],
+            rulesAreOld: numbers[3] == 1,
+            letIn: try places(),
             admitting: []
         )
-        for index in stride(from: 6, to: words.count, by: 2) {
-            guard let user = words[index].string.flatMap(UserID.init), let qseq = words[index + 1].int else {
+        while let user = rest.popFirst() {
+            guard let user = user.string.flatMap(UserID.init), let qseq = rest.popFirst()?.int else {
                 throw unexpected("QueueTick")
             }
             result.admitting.append(QueueAdmission(user: user, qseq: Int64(qseq)))
@@ -219,11 +236,13 @@ struct QueueScripts: Sendable {
 
     func claim(needing epoch: Int64, in event: EventID) async throws(RedisError) -> Claim {
         let reply = try await run(claimCall(needing: epoch, in: event))
-        switch try Self.words(reply, "QueueClaim")[0].string {
+        let words = try Self.words(reply, "QueueClaim")
+        switch words[0].string {
         case "ready": return .ready
         case "busy": return .busy
-        case "yours": return .yours
-        default: throw Self.unexpected("QueueClaim")
+        default:
+            guard words.count == 2, let now = words[1].int else { throw Self.unexpected("QueueClaim") }
+            return .yours(ServerTime(millisecondsSinceEpoch: Int64(now)))
         }
     }
 

@@ -25,6 +25,8 @@ struct QueueStore: Sendable {
         var lastAdmittedMs: Int64?
         var admittedTotal: Int = 0
         var rulesVersion: Int64 = 1
+        /// Of the latest leader, so that one before it stays shut out.
+        var term: Int64 = 0
         var cleared: Int = 0
     }
 
@@ -189,7 +191,15 @@ struct QueueStore: Sendable {
 
     /// Ends places of which Redis says that they are used up.
     func end(_ places: [Int64], in event: EventID) async throws {
-        _ = try await postgres.query(
+        try await postgres.withTransaction { try await Self.end(places, in: event, $0) }
+    }
+
+    private static func end(
+        _ places: [Int64],
+        in event: EventID,
+        _ transaction: PostgresTransaction
+    ) async throws {
+        _ = try await transaction.query(
             """
             UPDATE queue_entries SET state = 'expired', ended_at = now()
             WHERE event_id = \(event.rawValue)::uuid AND qseq = ANY(\(places)::bigint[])
@@ -210,9 +220,11 @@ struct QueueStore: Sendable {
     /// In this life of the queue only: an admission that arrives late finds another epoch, and changes nothing. Safe to
     /// repeat; nobody has been told of a pass before Redis has it, so the later end counts.
     ///
+    /// - Parameter ended: places whose passes the same tick ended, also of those nobody noted as let in.
     /// - Returns: each of `chosen` with the end of the pass, without one if the place is over. nil in another life.
     func admit(
         _ chosen: [QueueAdmission],
+        ended: [Int64],
         at now: ServerTime,
         passMs: Int64,
         epoch: Int64,
@@ -225,6 +237,7 @@ struct QueueStore: Sendable {
                 """
             )
             guard !life.isEmpty else { return nil }
+            if !ended.isEmpty { try await Self.end(ended, in: event, transaction) }
             let rows = try await transaction.query(
                 """
                 UPDATE queue_entries SET
@@ -245,13 +258,23 @@ struct QueueStore: Sendable {
         }
     }
 
+    /// Redis has let them in: from here on their passes end.
+    func note(letIn places: [Int64], in event: EventID) async throws {
+        _ = try await postgres.query(
+            """
+            UPDATE queue_entries SET let_in = true
+            WHERE event_id = \(event.rawValue)::uuid AND qseq = ANY(\(places)::bigint[])
+            """
+        )
+    }
+
     /// Ends the passes whose time is over by Redis' clock, which decides. Until then a rebuild would only load them to
     /// end them.
     func expire(upTo now: ServerTime, in event: EventID) async throws {
         _ = try await postgres.query(
             """
             UPDATE queue_entries SET state = 'expired', ended_at = now()
-            WHERE event_id = \(event.rawValue)::uuid AND state = 'admitted'
+            WHERE event_id = \(event.rawValue)::uuid AND state = 'admitted' AND let_in
               AND expires_at_ms <= \(now.millisecondsSinceEpoch)::bigint
             """
         )
@@ -284,7 +307,12 @@ struct QueueStore: Sendable {
     /// Begins a new life of the queue and reads it whole: draws the lobby if its time has come, and empties the line if
     /// asked to.
     /// - Parameter order: of a roster that is closed, the entries in the order in which they go in.
-    func renew(_ event: EventID, clearing: Bool, order: [Int64]?) async throws -> Content? {
+    func renew(
+        _ event: EventID,
+        clearing: Bool,
+        order: [Int64]?,
+        now: ServerTime
+    ) async throws -> Content? {
         try await postgres.withTransaction { transaction in
             guard let head = try await Self.lock(event, transaction) else { return nil }
             var cleared = 0
@@ -298,6 +326,7 @@ struct QueueStore: Sendable {
             } else if head.needsDraw, let order {
                 try await Self.draw(order, event, transaction)
             }
+            try await Self.letInAnew(event, now, transaction)
             let begun = try await transaction.query(
                 """
                 UPDATE queues SET epoch = epoch + 1 WHERE event_id = \(event.rawValue)::uuid
@@ -309,6 +338,33 @@ struct QueueStore: Sendable {
             try await Self.read(&content, event, transaction)
             return content
         }
+    }
+
+    /// Who was written down, and perhaps never told, is let in by this life for the whole time of a pass, within the
+    /// limit; the others wait again, at their place.
+    private static func letInAnew(
+        _ event: EventID,
+        _ now: ServerTime,
+        _ transaction: PostgresTransaction
+    ) async throws {
+        _ = try await transaction.query(
+            """
+            UPDATE queue_entries n SET
+                let_in = r.fits,
+                state = CASE WHEN r.fits THEN 'admitted' ELSE 'waiting' END,
+                expires_at_ms = CASE WHEN r.fits THEN greatest(n.expires_at_ms, r.until) END
+            FROM (
+                SELECT l.id, \(now.millisecondsSinceEpoch)::bigint + e.queue_pass_seconds * 1000 AS until,
+                       row_number() OVER (
+                           ORDER BY l.let_in DESC, l.expires_at_ms > \(now.millisecondsSinceEpoch)::bigint DESC, l.qseq
+                       ) <= e.queue_max_active AS fits
+                FROM queue_entries l JOIN events e ON e.id = l.event_id
+                WHERE l.event_id = \(event.rawValue)::uuid AND l.state = 'admitted'
+                  AND NOT (l.let_in AND l.expires_at_ms <= \(now.millisecondsSinceEpoch)::bigint)
+            ) AS r
+            WHERE n.id = r.id AND NOT n.let_in
+            """
+        )
     }
 
     private static func read(
@@ -333,15 +389,17 @@ struct QueueStore: Sendable {
         }
         let totals = try await transaction.query(
             """
-            SELECT max(n.admitted_at_ms), count(n.admitted_at_ms), max(e.queue_version)
+            SELECT max(n.admitted_at_ms), count(n.admitted_at_ms), max(e.queue_version),
+                   (SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM queue_leader_terms)
             FROM events e LEFT JOIN queue_entries n ON n.event_id = e.id
             WHERE e.id = \(event.rawValue)::uuid
             """
         )
-        if let (last, count, version) = try totals.first?.decode((Int64?, Int, Int64?).self) {
+        if let (last, count, version, term) = try totals.first?.decode((Int64?, Int, Int64?, Int64).self) {
             content.lastAdmittedMs = last
             content.admittedTotal = count
             content.rulesVersion = version ?? 1
+            content.term = term
         }
     }
 }

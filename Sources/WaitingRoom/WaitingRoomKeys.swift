@@ -13,6 +13,7 @@ package enum WaitingRoomKeys {
     package static func channel(_ event: EventID) -> String { key(event, "ticks") }
 
     static func meta(_ event: EventID) -> String { key(event, "meta") }
+    static func passPlaces(_ event: EventID) -> String { key(event, "pass-places") }
     static func gone(_ event: EventID) -> String { key(event, "gone") }
 
     static let leaderLease = "hf:queue:leader"
@@ -22,7 +23,7 @@ package enum WaitingRoomKeys {
     static func all(_ event: EventID) -> [String] {
         [
             meta(event), key(event, "waiting"), key(event, "away"), key(event, "seen"), passes(event),
-            key(event, "pass-places"), gone(event), key(event, "news"), key(event, "admitting"),
+            passPlaces(event), gone(event), key(event, "news"), key(event, "admitting"),
             key(event, "lobby"), key(event, "pass-tokens"),
         ]
     }

@@ -132,15 +132,17 @@ struct QueueFixture: Sendable {
         guard case .done(let result) = try await room.scripts.tick(rules, in: id) else { return nil }
         let admissions = try await room.store.admit(
             result.admitting,
+            ended: result.ended,
             at: result.now,
             passMs: Int64(event.queue.passSeconds) * 1_000,
             epoch: rules.epoch,
             in: id
         )
         try await room.store.expire(upTo: result.now, in: id)
-        guard let admissions, !admissions.isEmpty else { return Ticked(admitted: 0, ended: result.ended) }
+        guard let admissions, !admissions.isEmpty else { return Ticked(admitted: 0, ended: result.ended.count) }
         (rules.admissions, rules.chosenAt) = (admissions, result.now)
-        guard case .done = try await room.scripts.tick(rules, in: id) else { return nil }
-        return Ticked(admitted: admissions.count { $0.expiresAtMs != nil }, ended: result.ended)
+        guard case .done(let last) = try await room.scripts.tick(rules, in: id) else { return nil }
+        try await room.store.note(letIn: last.letIn, in: id)
+        return Ticked(admitted: last.letIn.count, ended: result.ended.count)
     }
 }

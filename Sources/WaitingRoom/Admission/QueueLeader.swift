@@ -130,7 +130,7 @@ package struct QueueLeader: Service {
                 guard let tick = try? QueueScripts.tick(reply),
                     let result = try note(tick, of: call.queue, term)
                 else { continue }
-                let mustWrite = !result.admitting.isEmpty || result.ended > 0 || !call.queue.wasWritten
+                let mustWrite = !result.admitting.isEmpty || !result.ended.isEmpty || !call.queue.wasWritten
                 if mustWrite, term.beginWriting(call.queue.id, atMost: Self.writesAtOnce) {
                     chosen.append((call.queue, result))
                 }
@@ -178,20 +178,24 @@ package struct QueueLeader: Service {
     private func admit(_ queue: Term.Queue, _ result: QueueScripts.TickResult, _ term: Term) async {
         guard let event = queue.event else { return }
         do {
-            // Before passes are ended: a pass that nobody was told of must not end.
             let admissions = try await waitingRoom.store.admit(
                 result.admitting,
+                ended: result.ended,
                 at: result.now,
                 passMs: Int64(event.queue.passSeconds) * 1_000,
                 epoch: queue.epoch,
                 in: queue.id
             )
+            if !queue.wasWritten { try await waitingRoom.rebuild.noteLetIn(queue.id) }
             try await waitingRoom.store.expire(upTo: result.now, in: queue.id)
             term.written(queue.id)
             if let admissions, !admissions.isEmpty {
                 var rules = rules(queue, event, term, publishes: false)
                 (rules.admissions, rules.chosenAt) = (admissions, result.now)
-                _ = try note(try await waitingRoom.scripts.tick(rules, in: queue.id), of: queue, term)
+                let tick = try await waitingRoom.scripts.tick(rules, in: queue.id)
+                if let letIn = try note(tick, of: queue, term)?.letIn, !letIn.isEmpty {
+                    try await waitingRoom.store.note(letIn: letIn, in: queue.id)
+                }
             }
         } catch {
             // They keep their slots, and the next tick gives them again.

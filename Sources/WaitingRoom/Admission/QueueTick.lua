@@ -10,8 +10,8 @@
 -- ARGV[13] now_ms of the call that gave them, and ARGV[14…] user, qseq, expires_at_ms of those PostgreSQL has written
 --          down since; expires_at_ms 0: it refused, the place is over
 -- Returns {"rebuild"} if the epochs differ, {"fenced"} if a later leader has ticked, else
--- {"ok", now_ms, ended, active, total, 1 if the rules are older than known ones, user and qseq of each to be written
--- down}. O((chosen + ended + scanned) log waiting), all bounded. A call that lets people in chooses nobody.
+-- {"ok", now_ms, active, total, 1 if the rules are older than known ones, how many passes ended, qseq of each, how many
+-- people were let in, qseq of each, user and qseq of each to be written down}. O((chosen + ended + scanned) log waiting), all bounded. A call that lets people in chooses nobody.
 --
 -- Limits live here, and whoever is chosen holds a slot and has used up a token, so that no leader, however late, can add
 -- to what the one after it chose. A leader that was stopped and goes on meets its own term.
@@ -36,12 +36,14 @@ end
 redis.call("HSET", meta, "term", ARGV[3])
 
 local ended = redis.call("ZRANGEBYSCORE", passes, "-inf", now_ms, "LIMIT", 0, most)
+local ended_places = {}
 for _, user in ipairs(ended) do
+    ended_places[#ended_places + 1] = redis.call("HGET", pass_places, user) or "0"
     end_pass(user)
     redis.call("RPUSH", news, "e " .. user)
 end
 
-local admitted = {}
+local admitted, let_in = {}, {}
 local active = redis.call("ZCARD", passes)
 local in_time = has_answers and now_ms - tonumber(ARGV[13]) <= late_ms
 for index = 14, #ARGV, 3 do
@@ -50,12 +52,14 @@ for index = 14, #ARGV, 3 do
     local is_over, goes_in = expires_at_ms == 0, admits and in_time and active < max_active
     if (is_over or goes_in) and redis.call("ZSCORE", admitting, user) == qseq then
         redis.call("ZREM", admitting, user)
+        redis.call("ZREM", seen, user)
         add_gone(tonumber(qseq))
         redis.call("RPUSH", news, "g " .. qseq)
         if goes_in and not is_over then
             redis.call("ZADD", passes, text(expires_at_ms), user)
             redis.call("HSET", pass_places, user, qseq)
             admitted[#admitted + 1] = user .. " " .. text(expires_at_ms)
+            let_in[#let_in + 1] = qseq
             active = active + 1
         end
     end
@@ -101,13 +105,13 @@ while left > 0 and scanned < most_scanned do
         local seen_ms = tonumber(redis.call("ZSCORE", seen, user) or -away_ms - 1)
         scanned = scanned + 1
         redis.call("ZREM", waiting, user)
-        redis.call("ZREM", seen, user)
         if now_ms - seen_ms <= away_ms then
             redis.call("ZADD", admitting, qseq, user)
             tokens = tokens - 1000000
             left = left - 1
             chosen = chosen + 1
         else
+            redis.call("ZREM", seen, user)
             redis.call("ZADD", away, qseq, user)
         end
     end
@@ -116,7 +120,10 @@ redis.call("HSET", meta, "tokens", text(tokens), "filled_ms", text(now_ms))
 
 local prefix = advance_prefix()
 local total = total_waiting()
-local answer = {"ok", text(now_ms), #ended, active, text(total), is_old and 1 or 0}
+local answer = {"ok", text(now_ms), active, text(total), is_old and 1 or 0, #ended_places}
+for _, qseq in ipairs(ended_places) do answer[#answer + 1] = qseq end
+answer[#answer + 1] = #let_in
+for _, qseq in ipairs(let_in) do answer[#answer + 1] = qseq end
 local writable = admits and math.min(most, max_active - active) or 0
 if writable > 0 then
     for _, word in ipairs(redis.call("ZRANGE", admitting, 0, writable - 1, "WITHSCORES")) do

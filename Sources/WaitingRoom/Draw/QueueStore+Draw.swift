@@ -35,9 +35,11 @@ extension QueueStore {
                 FROM queues WHERE event_id = \(event.rawValue)::uuid
                 """
             )
-            guard let (commitment, secret, isClosed, isDrawn) = try heads.first?.decode(
-                (String, String, Bool, Bool).self
-            ) else { return nil }
+            guard
+                let (commitment, secret, isClosed, isDrawn) = try heads.first?.decode(
+                    (String, String, Bool, Bool).self
+                )
+            else { return nil }
             let entries =
                 isClosed
                 ? try await Self.closedEntries(event, transaction) : try await Self.openEntries(event, transaction)

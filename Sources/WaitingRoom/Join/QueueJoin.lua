@@ -16,16 +16,26 @@ local max_qseq, sparse = known, redis.call("ZCARD", gone)
 local standings, line, signs, newcomers = {}, {}, {}, {}
 for index = 5, #ARGV, 2 do
     local user, qseq = ARGV[index], tonumber(ARGV[index + 1])
-    local place = tonumber(redis.call("HGET", pass_places, user) or 0)
-    if place > 0 then
-        -- A later place than the pass's: PostgreSQL knows that the pass was given back, and this Redis soon will.
+    -- A person has one place, the latest that PostgreSQL gave. One that is here with a lower number was given up, and this
+    -- Redis has not heard of it.
+    local pass = tonumber(redis.call("HGET", pass_places, user) or 0)
+    if pass > 0 then
         local expires_at_ms = tonumber(redis.call("ZSCORE", passes, user) or 0)
-        if expires_at_ms <= now_ms or (qseq ~= 0 and qseq > place) then
+        if expires_at_ms <= now_ms or (qseq ~= 0 and qseq > pass) then
             end_pass(user)
-            place = 0
+            pass = 0
         end
     end
-    if place > 0 then
+    local place = tonumber(redis.call("ZSCORE", waiting, user) or redis.call("ZSCORE", away, user)
+        or redis.call("ZSCORE", admitting, user) or 0)
+    if place > 0 and place < qseq then
+        redis.call("ZREM", waiting, user)
+        redis.call("ZREM", away, user)
+        redis.call("ZREM", admitting, user)
+        give_up(place)
+        place, sparse = 0, redis.call("ZCARD", gone)
+    end
+    if pass > 0 then
         standings[#standings + 1] = standing(user, now_ms)
     elseif qseq == 0 then
         if redis.call("SADD", lobby, user) == 1 then newcomers[#newcomers + 1] = user end
@@ -46,9 +56,9 @@ for index = 5, #ARGV, 2 do
     elseif is_gone(qseq) then
         standings[#standings + 1] = {"stale"}
     else
-        if not redis.call("ZSCORE", away, user) and not redis.call("ZSCORE", admitting, user) then
-            redis.call("ZADD", waiting, text(qseq), user)
-        end
+        -- A later place than this one is in line: this one is what was given up, and its join is late.
+        if place > qseq then give_up(qseq) end
+        if place == 0 then redis.call("ZADD", waiting, text(qseq), user) end
         touch(user, now_ms)
         standings[#standings + 1] = standing(user, now_ms)
     end

@@ -19,10 +19,9 @@ local pass = tonumber(redis.call("HGET", pass_places, user) or 0)
 if pass > 0 and pass <= over then end_pass(user) end
 -- Remembered even if nobody is in line with it: a delayed join must find the place gone.
 for _, place in ipairs({qseq <= over and qseq or 0, ended}) do
-    if place > 0 and not is_gone(place) then
+    if place > 0 then
         if place > number("max_qseq") then redis.call("HSET", meta, "max_qseq", text(place)) end
-        add_gone(place)
-        redis.call("RPUSH", news, "g " .. text(place))
+        give_up(place)
     end
 end
 redis.call("SREM", lobby, user)

@@ -29,7 +29,7 @@ struct QueueRebuild: Sendable {
             switch try await scripts.claim(needing: max(known, needed, 1), in: event) {
             case .ready: return true
             case .busy: try await Task.sleep(for: Self.pause)
-            case .yours: return try await load(event, clearing: false) != nil
+            case .yours(let now): return try await load(event, clearing: false, now: now) != nil
             }
         }
         throw Problem(.rebuilding, "The waiting room is being restored. Try again in a moment.")
@@ -40,19 +40,26 @@ struct QueueRebuild: Sendable {
         guard try await store.epoch(of: event) != nil else { return 0 }
         let deadline = ContinuousClock.now + Self.patience
         while ContinuousClock.now < deadline {
-            guard try await scripts.claim(needing: -1, in: event) == .yours else {
+            guard case .yours(let now) = try await scripts.claim(needing: -1, in: event) else {
                 try await Task.sleep(for: Self.pause)
                 continue
             }
-            return try await load(event, clearing: true)?.cleared ?? 0
+            return try await load(event, clearing: true, now: now)?.cleared ?? 0
         }
         throw Problem(.rebuilding, "The waiting room is being restored. Try again in a moment.")
     }
 
-    private func load(_ event: EventID, clearing: Bool) async throws -> QueueStore.Content? {
+    private func load(
+        _ event: EventID,
+        clearing: Bool,
+        now: ServerTime
+    ) async throws -> QueueStore.Content? {
         do {
+            // A life that is only renewed still knows whom it let in.
+            try await noteLetIn(event)
             let order = clearing ? nil : try await store.closeRoster(event)?.order(in: event)
-            guard let content = try await store.renew(event, clearing: clearing, order: order) else { return nil }
+            let content = try await store.renew(event, clearing: clearing, order: order, now: now)
+            guard let content else { return nil }
             try await load(content, event)
             return content
         } catch {
@@ -62,6 +69,14 @@ struct QueueRebuild: Sendable {
             )
             throw error
         }
+    }
+
+    /// Tells PostgreSQL of everybody with a pass that Redis let them in: whoever did so may have died before saying it.
+    func noteLetIn(_ event: EventID) async throws {
+        let key = RedisArgument(WaitingRoomKeys.passPlaces(event))
+        let pairs = try await redis.send(RedisCommand("HGETALL", key)).array ?? []
+        let places = stride(from: 1, to: pairs.count, by: 2).compactMap { pairs[$0].int.map(Int64.init) }
+        if !places.isEmpty { try await store.note(letIn: places, in: event) }
     }
 
     private func load(_ content: QueueStore.Content, _ event: EventID) async throws {
@@ -94,10 +109,9 @@ struct QueueRebuild: Sendable {
                 "finish",
                 [
                     RedisArgument(gaps.prefix), RedisArgument(content.nextQseq - 1),
-                    // Never let in: a full bucket. Else it has filled since the last one went in.
-                    content.lastAdmittedMs == nil ? "full" : "0", RedisArgument(content.lastAdmittedMs ?? 0),
-                    RedisArgument(isFirst ? 0 : holdMs), RedisArgument(content.admittedTotal),
-                    RedisArgument(content.rulesVersion),
+                    content.lastAdmittedMs == nil ? "full" : "empty", RedisArgument(isFirst ? 0 : holdMs),
+                    RedisArgument(content.admittedTotal),
+                    RedisArgument(content.rulesVersion), RedisArgument(content.term),
                 ]
             )
         )

@@ -6,6 +6,8 @@ struct LedgerModel: Sendable {
         var user: Int
         var state: State
         var expiresAt: Int64 = 0
+        /// Redis let them in, and so they may know of their pass.
+        var isLetIn = false
     }
 
     struct Rules: Sendable, Equatable {
@@ -24,6 +26,7 @@ struct LedgerModel: Sendable {
         var lastAdmitted: Int64?
         var admittedTotal: Int
         var rulesVersion: Int64
+        var term: Int64
         var cleared: Int
     }
 
@@ -74,11 +77,13 @@ struct LedgerModel: Sendable {
 
     mutating func admit(
         _ chosen: [RoomModel.Chosen],
+        ended: Set<Int64>,
         at now: Int64,
         passMs: Int64,
         epoch: Int64
     ) -> [RoomModel.Chosen]? {
-        guard epoch == self.epoch || mutant == .lateWritesCount else { return nil }
+        guard epoch == self.epoch else { return nil }
+        for place in ended { end(place) }
         return chosen.map { chosen in
             let index = Int(chosen.qseq) - 1
             // Only a mutant asks for places that were never given.
@@ -94,13 +99,17 @@ struct LedgerModel: Sendable {
         }
     }
 
+    mutating func note(letIn places: some Sequence<Int64>) {
+        for place in places where entries.indices.contains(Int(place) - 1) { entries[Int(place) - 1].isLetIn = true }
+    }
+
     mutating func expire(upTo now: Int64) {
         for index in entries.indices where entries[index].state == .admitted && entries[index].expiresAt <= now {
-            entries[index].state = .expired
+            if entries[index].isLetIn || mutant == .unheardPassesEnd { entries[index].state = .expired }
         }
     }
 
-    mutating func renew(clearing: Bool) -> Content {
+    mutating func renew(clearing: Bool, now: Int64) -> Content {
         var cleared = 0
         if clearing {
             for index in entries.indices where entries[index].state == .waiting {
@@ -109,6 +118,7 @@ struct LedgerModel: Sendable {
             }
         }
         if mutant == .rebuildByName { reorderByName() }
+        letInAnew(now)
         epoch += 1
         var content = Content(
             epoch: epoch,
@@ -118,6 +128,7 @@ struct LedgerModel: Sendable {
             lastAdmitted: lastAdmitted,
             admittedTotal: admittedTotal,
             rulesVersion: rules.version,
+            term: lastTerm,
             cleared: cleared
         )
         for (index, entry) in entries.enumerated() {
@@ -129,6 +140,24 @@ struct LedgerModel: Sendable {
             }
         }
         return content
+    }
+
+    /// Who was written down and perhaps never told is let in for the whole time, within the limit; others wait again.
+    private mutating func letInAnew(_ now: Int64) {
+        let admitted = entries.indices.filter { entries[$0].state == .admitted }
+        var taken = admitted.count { entries[$0].isLetIn && entries[$0].expiresAt > now }
+        let unheard = admitted.filter { !entries[$0].isLetIn }
+        for index in unheard.filter({ entries[$0].expiresAt > now }) + unheard.filter({ entries[$0].expiresAt <= now })
+        {
+            guard taken < rules.maxActive else {
+                entries[index].state = .waiting
+                entries[index].expiresAt = 0
+                continue
+            }
+            taken += 1
+            entries[index].isLetIn = true
+            entries[index].expiresAt = max(entries[index].expiresAt, now + rules.passMs)
+        }
     }
 
     private mutating func reorderByName() {

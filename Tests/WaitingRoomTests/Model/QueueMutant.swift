@@ -20,12 +20,12 @@ enum QueueMutant: String, CaseIterable, Sendable {
     case oldRulesCount
     /// An admission is let in however long ago it was written down.
     case lateAnswersCount
-    /// A late write changes the books of another life.
-    case lateWritesCount
     /// A pass is good until a tick ends it.
     case passesEndAtTicks
     /// Leaving leaves the slot taken.
     case leavingKeepsTheSlot
+    /// The books end a pass of which nobody was told yet.
+    case unheardPassesEnd
     /// A rebuild gives the places out anew, by name.
     case rebuildByName
     /// A rebuild forgets the passes.

@@ -25,7 +25,8 @@ struct RoomModel: Sendable {
     }
 
     struct TickResult: Sendable, Equatable {
-        var ended = 0
+        /// Places, in no order.
+        var ended: Set<Int64> = []
         var active = 0
         var waiting = 0
         var rulesAreOld = false
@@ -58,7 +59,7 @@ struct RoomModel: Sendable {
     private var admitting: [Int: Int64] = [:]
     private var seen: [Int: Int64] = [:]
     private(set) var passes: [Int: Int64] = [:]
-    private var passPlaces: [Int: Int64] = [:]
+    private(set) var passPlaces: [Int: Int64] = [:]
     private var gone: Set<Int64> = []
     private var maxQseq: Int64 = 0
     /// Millionths; nil for a full bucket.
@@ -81,20 +82,30 @@ struct RoomModel: Sendable {
         guard let epoch, epoch >= needed else { return nil }
         return pairs.map { user, qseq in
             if let place = passPlaces[user] {
-                if (passes[user] ?? 0) <= now || qseq > place { endPass(user) } else { return place_(of: user, now) }
+                if (passes[user] ?? 0) <= now || qseq > place { endPass(user) }
             }
+            // The latest place is the one that counts: an earlier one was given up.
+            if let place = waiting[user] ?? away[user] ?? admitting[user], place < qseq {
+                (waiting[user], away[user], admitting[user]) = (nil, nil, nil)
+                gone.insert(place)
+            }
+            if passPlaces[user] != nil { return placeNow(of: user, now) }
             if gone.contains(qseq) { return .stale }
             maxQseq = max(maxQseq, qseq)
-            if away[user] == nil, admitting[user] == nil { waiting[user] = qseq }
+            if let place = waiting[user] ?? away[user] ?? admitting[user] {
+                if place > qseq { gone.insert(qseq) }
+            } else {
+                waiting[user] = qseq
+            }
             touch(user, now)
-            return place_(of: user, now)
+            return placeNow(of: user, now)
         }
     }
 
     mutating func stand(_ users: [Int], now: Int64) -> (places: [Place], summary: Summary)? {
         guard epoch != nil else { return nil }
         let places = users.map { user in
-            let place = place_(of: user, now)
+            let place = placeNow(of: user, now)
             if case .waiting = place { touch(user, now) }
             return place
         }
@@ -142,8 +153,8 @@ struct RoomModel: Sendable {
         let admits = !call.rules.isPaused && (!result.rulesAreOld || mutant == .oldRulesCount)
         term = call.term
         for user in passes.keys where passes[user, default: 0] <= now {
+            if let place = passPlaces[user] { result.ended.insert(place) }
             endPass(user)
-            result.ended += 1
         }
         let isInTime = now - call.chosenAt <= Self.lateMs || mutant == .lateAnswersCount
         for answer in call.answers where admitting[answer.user] == answer.qseq {
@@ -151,6 +162,7 @@ struct RoomModel: Sendable {
             let goesIn = admits && isInTime && hasSlot
             guard answer.expiresAt == 0 || goesIn else { continue }
             admitting[answer.user] = nil
+            seen[answer.user] = nil
             gone.insert(answer.qseq)
             if answer.expiresAt > 0, goesIn { letIn(answer, &result) }
         }
@@ -183,8 +195,8 @@ struct RoomModel: Sendable {
         for (user, qseq) in line where left > 0 {
             let isThere = now - (seen[user] ?? -Self.awayMs - 1) <= Self.awayMs || mutant == .admitsTheAbsent
             waiting[user] = nil
-            seen[user] = nil
             guard isThere else {
+                seen[user] = nil
                 away[user] = qseq
                 continue
             }
@@ -216,11 +228,11 @@ struct RoomModel: Sendable {
 
     mutating func load(_ content: LedgerModel.Content, now: Int64) {
         guard epoch == nil else { return }
-        let (seen, term, rules) = (seen, term, rulesVersion)
+        let (seen, term, rules, bucket) = (seen, term, rulesVersion, (tokens: tokens, filledAt: filledAt))
         wipe()
         self.seen = seen
-        self.term = term
         rulesVersion = max(rules, content.rulesVersion)
+        self.term = max(term, content.term)
         epoch = content.epoch
         for (user, qseq) in content.waiting { waiting[user] = qseq }
         for pass in content.passes {
@@ -230,8 +242,11 @@ struct RoomModel: Sendable {
         let stays = Set(content.waiting.map(\.qseq))
         gone = Set((1..<max(1, content.nextQseq)).filter { !stays.contains($0) })
         maxQseq = content.nextQseq - 1
-        tokens = content.lastAdmitted == nil ? nil : 0
-        filledAt = content.lastAdmitted ?? 0
+        if bucket.filledAt > 0 {
+            (tokens, filledAt) = bucket
+        } else if content.lastAdmitted != nil {
+            (tokens, filledAt) = (0, now)
+        }
         let waits = content.epoch > 1 && !content.waiting.isEmpty && seen.isEmpty
         holdUntil = waits ? now + Self.holdMs : 0
         admittedTotal = content.admittedTotal
@@ -239,7 +254,7 @@ struct RoomModel: Sendable {
 
     // MARK: Rules used by all
 
-    private func place_(of user: Int, _ now: Int64) -> Place {
+    private func placeNow(of user: Int, _ now: Int64) -> Place {
         if let until = passes[user], until > now || mutant == .passesEndAtTicks { return .admitted(until: until) }
         guard let qseq = waiting[user] ?? away[user] ?? admitting[user] else { return .none }
         return .waiting(qseq: qseq, ahead: max(0, Int(qseq) - 1 - gone.count { $0 < qseq }))

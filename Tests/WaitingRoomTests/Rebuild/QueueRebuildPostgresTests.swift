@@ -25,6 +25,7 @@ struct QueueRebuildPostgresTests {
             // The late write of the life before finds another one.
             let late = try await queue.room.store.admit(
                 chosen.admitting,
+                ended: [],
                 at: chosen.now,
                 passMs: 10_000,
                 epoch: rules.epoch,
@@ -46,6 +47,7 @@ struct QueueRebuildPostgresTests {
             guard case .done(let chosen) = try await queue.room.scripts.tick(rules, in: queue.id) else { return }
             _ = try await queue.room.store.admit(
                 chosen.admitting,
+                ended: [],
                 at: chosen.now,
                 passMs: 10_000,
                 epoch: rules.epoch,
