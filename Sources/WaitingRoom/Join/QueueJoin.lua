@@ -63,7 +63,7 @@ for index = 5, #ARGV, 2 do
         standings[#standings + 1] = standing(user, now_ms)
     end
 end
--- At most 500 pairs come at once; Lua unpacks several thousand.
+-- At most 100 pairs come at once; Lua unpacks several thousand.
 if #line > 0 then redis.call("ZADD", waiting, unpack(line)) end
 if #signs > 0 then redis.call("ZADD", seen, unpack(signs)) end
 redis.call("HSET", meta, "max_qseq", text(max_qseq), "changed", 1)
