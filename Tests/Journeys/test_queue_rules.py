@@ -122,7 +122,7 @@ async def test_rules_change_live_and_a_change_that_is_wrong_says_where(cluster, 
     assert cleared["cleared"] == 1
     await fans[3].hears("queue-cleared")
     audit = await chief.http(one, "GET", "/api/admin/audit?limit=100")
-    actions = [entry["action"] for entry in audit["entries"] if entry["subject"] == event]
+    actions = [entry["action"] for entry in audit["entries"] if entry["facts"].get("event") == event]
     assert actions.count("admin.queue.changed") == 3 and actions.count("admin.queue.cleared") == 1
     await everybody_leaves(*fans)
 
