@@ -211,6 +211,7 @@ final class SocketClient: EngineReceiver, @unchecked Sendable {
         self.sockets.append(socket)
         SocketIOMetrics.shared.socketConnected()
         socket.connected()
+        self.connection.flush()
     }
 
     private func send(_ packet: EncodedPacket) { self.connection.send(packet.text) }

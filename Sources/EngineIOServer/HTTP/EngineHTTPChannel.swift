@@ -84,6 +84,7 @@ extension HTTPServerBuilder {
         // Polls would look idle to Hummingbird, which does not see them: `RequestWatch` keeps the time.
         configuration.idleTimeout = nil
         let fixed = configuration
+        DescriptorTable.reserve()
         return HTTPServerBuilder { responder in
             EngineHTTPChannel(
                 engines: engines,
