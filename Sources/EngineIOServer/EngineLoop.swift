@@ -35,6 +35,8 @@ final class EngineLoop: @unchecked Sendable {
 
     /// About a millisecond's.
     private static let flushesBetweenReads = 128
+    /// Long enough for the loop to find nothing to run, so that it looks at its sockets.
+    private static let pauseForReads = TimeAmount.microseconds(10)
 
     private struct Slot {
         var session: EngineSession?
@@ -168,7 +170,7 @@ final class EngineLoop: @unchecked Sendable {
         guard !self.flushIsScheduled, !(self.flushing.isEmpty && self.dirty.isEmpty) else { return }
         self.flushIsScheduled = true
         // What is executed now runs before the loop looks at its sockets, what is a moment ahead runs after.
-        self.eventLoop.assumeIsolated().scheduleTask(in: .microseconds(2)) { self.flushDirty() }
+        self.eventLoop.assumeIsolated().scheduleTask(in: Self.pauseForReads) { self.flushDirty() }
     }
 
     private func flushOthers() {

@@ -72,7 +72,7 @@ import Testing
 
     /// Lets all flushes come to their end; each goes on a moment after the last.
     private func settle(_ eventLoop: EmbeddedEventLoop) {
-        for _ in 0..<10 { eventLoop.advanceTime(by: .microseconds(2)) }
+        for _ in 0..<10 { eventLoop.advanceTime(by: .microseconds(10)) }
     }
 
     @Test("A flush of many connections lets the loop read now and then")
