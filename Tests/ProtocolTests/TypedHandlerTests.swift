@@ -135,13 +135,16 @@ import Testing
                 })
                 socket.emit("one", 1, "a")
             })
-            io.of("/").on("go", inline: { socket, event in
-                // An acknowledgement is no event.
-                event.ack()
-                socket.emit("bytes", arguments: [RawJSON(binary: ByteBuffer(bytes: [1, 2]))])
-                socket.emit("question", arguments: [], timeout: nil) { _ in }
-                socket.namespace.emit("all", [2])
-            })
+            io.of("/").on(
+                "go",
+                inline: { socket, event in
+                    // An acknowledgement is no event.
+                    event.ack()
+                    socket.emit("bytes", arguments: [RawJSON(binary: ByteBuffer(bytes: [1, 2]))])
+                    socket.emit("question", arguments: [], timeout: nil) { _ in }
+                    socket.namespace.emit("all", [2])
+                }
+            )
         }) { server in
             try await RawClient.joined(server.port) { client, _ in
                 #expect(try await client.text() == #"42["one",1,"a"]"#)
