@@ -83,12 +83,17 @@ package final class Events: Sendable {
         return (page.map(\.event), found.count > limit ? page.last.map { String($0.listing) } : nil)
     }
 
-    /// The numbered seats of the event's version.
+    /// The places of the event's version.
     package func layout(of event: Event) async throws -> Layout {
         let key = LayoutKey(event: event.id, version: event.layoutVersion)
         if let layout = layouts.withLock({ $0[key] }) { return layout }
         let seats = try await store.seats(of: event.id)
-        let layout = Layout(version: event.layoutVersion, seats: seats, sections: event.sections)
+        let layout = Layout(
+            version: event.layoutVersion,
+            seats: seats,
+            sections: event.sections,
+            standing: event.generalAdmission
+        )
         return layouts.withLock { layouts in
             // Two may have read at once; all share the first, so that the memory is taken once.
             if let known = layouts[key] { return known }
@@ -137,6 +142,13 @@ package final class Events: Sendable {
         let event = try await store.updateQueue(id, change)
         cache.forget(id)
         return event
+    }
+
+    /// Takes seats off sale, or puts them back. Those with a reservation are passed over, and so are standing places.
+    ///
+    /// - Returns: the seats that are now as asked.
+    package func setBlocked(_ isBlocked: Bool, _ seats: [SeatID], of id: EventID) async throws -> [SeatID] {
+        try await store.setBlocked(isBlocked, seats, of: id)
     }
 
     /// Drops this instance's copy, as when another instance announced a change.

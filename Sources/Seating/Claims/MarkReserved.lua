@@ -1,14 +1,14 @@
 -- MarkReserved: seats that PostgreSQL has given to a reservation leave the hold and become claims.
 --
--- ARGV[5] user   ARGV[6] claim, unique to one taking of the seats   ARGV[7] order, rising with each taking of a seat
--- ARGV[8…] seats, at least one
+-- ARGV[6] user   ARGV[7] claim, unique to one taking of the seats   ARGV[8] order, rising with each taking of a seat
+-- ARGV[9…] seats, at least one
 -- Returns {"OK", epoch, seq}. O(seats). Safe to repeat, also late: a claim given back stays given back, and a later
 -- claim of a seat is not undone by the word about an earlier one.
 --
 -- PostgreSQL has decided, so whoever else holds such a seat here loses it. That takes a hold that ended between the
 -- check and the commit, and a quick second person.
 expire_due(100)
-local user, claim, order, seats = ARGV[5], ARGV[6], tonumber(ARGV[7]), arguments(8)
+local user, claim, order, seats = ARGV[6], ARGV[7], tonumber(ARGV[8]), arguments(9)
 if redis.call("ZSCORE", FREED, claim) then return {"OK", epoch, seq} end
 local before = redis.call("HMGET", CLAIMS, unpack(seats))
 local holders = redis.call("HMGET", HOLDS, unpack(seats))
@@ -37,5 +37,6 @@ for holder, gone in pairs(leaving) do
         if holder ~= user then notify("x", holder, hold.expires_ms, gone) end
     end
 end
-publish("r", marked)
+mark(marked, "r")
+publish("r", marked, user)
 return {"OK", epoch, seq}
