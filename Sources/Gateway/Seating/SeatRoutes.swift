@@ -14,6 +14,7 @@ struct SeatRoutes: Sendable {
     let seating: Seating
     let presence: Presence
     let authenticator: Authenticator
+    let audit: AuditLog
 
     func add(to router: Router<GatewayContext>) {
         router.get("api/events/{eventId}/seats", use: snapshot)
@@ -23,6 +24,9 @@ struct SeatRoutes: Sendable {
         group.post("release", use: release)
         group.post("extend", use: extend)
         group.post("best-available", use: bestAvailable)
+        let admin = router.group("api/admin/events/{eventId}/seats")
+        admin.post("block") { try await setBlocked(true, $0, $1) }
+        admin.post("unblock") { try await setBlocked(false, $0, $1) }
     }
 
     private func snapshot(_ request: Request, _ context: GatewayContext) async throws -> Response {
@@ -97,6 +101,34 @@ struct SeatRoutes: Sendable {
         let event = try await events.existing(body.eventId)
         let selection = try await seating.release(body.seatIds, by: signedIn.userID, in: event)
         return .json(SelectionPayload(selection))
+    }
+
+    private func setBlocked(
+        _ isBlocked: Bool,
+        _ request: Request,
+        _ context: GatewayContext
+    ) async throws -> Response {
+        struct Body: Decodable { let seatIds: [SeatID] }
+        struct Answer: Encodable {
+            let eventId: EventID
+            let seatIds: [SeatID]
+            /// Those of a reservation, and standing places.
+            let unchanged: [SeatID]
+        }
+        let admin = try await authenticator.administrator(request)
+        let seats = try await request.json(Body.self).seatIds
+        let event = try await events.existing(context.eventID())
+        let layout = try await events.layout(of: event)
+        let unknown = seats.filter { layout.ordinal(of: $0) == nil }
+        guard unknown.isEmpty else {
+            throw Problem(.seatNotFound, "The event has no such seats.", unavailable: unknown)
+        }
+        let changed = try await seating.setBlocked(isBlocked, seats, in: event)
+        let action = isBlocked ? "admin.seats.blocked" : "admin.seats.unblocked"
+        let named = changed.map(\.rawValue).joined(separator: " ")
+        try await audit.record(action, of: event.id, by: admin, context, ["seats": String(named.prefix(2_000))])
+        let unchanged = seats.filter { !changed.contains($0) }
+        return .json(Answer(eventId: event.id, seatIds: changed, unchanged: unchanged))
     }
 
     private func extend(_ request: Request, _ context: GatewayContext) async throws -> Response {
