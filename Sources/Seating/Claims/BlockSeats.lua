@@ -5,25 +5,25 @@
 -- is blocked loses it.
 expire_due(100)
 local seats = arguments(7)
-local claims = redis.call("HMGET", CLAIMS, unpack(seats))
+local claims = call("HMGET", CLAIMS, unpack(seats))
 local changed = {}
 for i, seat in ipairs(seats) do
     if ARGV[6] == "1" and not claims[i] then
-        local holder = redis.call("HGET", HOLDS, seat)
+        local holder = call("HGET", HOLDS, seat)
         local hold = holder and load_hold(holder)
         if hold then
-            redis.call("HDEL", HOLDS, seat)
+            call("HDEL", HOLDS, seat)
             hold.seats = without(hold.seats, {[seat] = true})
             store_hold(hold)
             notify("x", holder, hold.expires_ms, {seat})
         end
-        redis.call("HSET", CLAIMS, seat, "|blocked")
+        call("HSET", CLAIMS, seat, "|blocked")
         changed[#changed + 1] = seat
     elseif ARGV[6] == "0" and claims[i] == "|blocked" then
-        redis.call("HDEL", CLAIMS, seat)
+        call("HDEL", CLAIMS, seat)
         changed[#changed + 1] = seat
     end
 end
 mark(changed, ARGV[6] == "1" and "r" or "a")
 publish(ARGV[6] == "1" and "r" or "f", changed)
-return {"OK", epoch, seq}
+return done({"OK", epoch, seq})

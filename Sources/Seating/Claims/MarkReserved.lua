@@ -9,24 +9,24 @@
 -- check and the commit, and a quick second person.
 expire_due(100)
 local user, claim, order, seats = ARGV[6], ARGV[7], tonumber(ARGV[8]), arguments(9)
-if redis.call("ZSCORE", FREED, claim) then return {"OK", epoch, seq} end
-local before = redis.call("HMGET", CLAIMS, unpack(seats))
-local holders = redis.call("HMGET", HOLDS, unpack(seats))
+if call("ZSCORE", FREED, claim) then return done({"OK", epoch, seq}) end
+local before = call("HMGET", CLAIMS, unpack(seats))
+local holders = call("HMGET", HOLDS, unpack(seats))
 local marked, leaving = {}, {}
 for i, seat in ipairs(seats) do
     local owner, former, former_order = parse_claim(before[i])
     if former ~= claim and former_order <= order then
         if owner then
-            if redis.call("HINCRBY", CLAIMANTS, owner, -1) <= 0 then redis.call("HDEL", CLAIMANTS, owner) end
+            if call("HINCRBY", CLAIMANTS, owner, -1) <= 0 then call("HDEL", CLAIMANTS, owner) end
         end
-        redis.call("HSET", CLAIMS, seat, user .. "|" .. claim .. "|" .. digits(order))
-        redis.call("HINCRBY", CLAIMANTS, user, 1)
+        call("HSET", CLAIMS, seat, user .. "|" .. claim .. "|" .. digits(order))
+        call("HINCRBY", CLAIMANTS, user, 1)
         marked[#marked + 1] = seat
     end
     if holders[i] then
         leaving[holders[i]] = leaving[holders[i]] or {}
         table.insert(leaving[holders[i]], seat)
-        redis.call("HDEL", HOLDS, seat)
+        call("HDEL", HOLDS, seat)
     end
 end
 for holder, gone in pairs(leaving) do
@@ -39,4 +39,4 @@ for holder, gone in pairs(leaving) do
 end
 mark(marked, "r")
 publish("r", marked, user)
-return {"OK", epoch, seq}
+return done({"OK", epoch, seq})

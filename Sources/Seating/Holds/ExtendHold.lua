@@ -12,5 +12,5 @@ if request ~= "" then hold.request, hold.given = request, {} end
 set_clock(hold, hold.expires_ms + tonumber(ARGV[7]))
 store_hold(hold)
 -- Seats moved nowhere; only the person's other connections have news.
-redis.call("PUBLISH", ARGV[4], "e" .. hold.user .. "\n" .. ARGV[5])
+published[#published + 1] = "e" .. hold.user .. "\n" .. ARGV[5]
 return answer("OK", hold)

@@ -25,7 +25,7 @@ local function orphans_of(geometry, own, kept, added)
     end
     local orphans = {}
     for start, row in pairs(rows) do
-        local letters = redis.call("GETRANGE", MAP, start, start + row.per_row - 1)
+        local letters = call("GETRANGE", MAP, start, start + row.per_row - 1)
         local length, taken, touched, alone, run = 0, 0, false, {}, 0
         -- One step past the end closes what is open there.
         for i = 1, row.per_row + 1 do

@@ -15,7 +15,7 @@ if hold then
         seats = chosen
     end
     if #seats > 0 then
-        redis.call("HDEL", HOLDS, unpack(seats))
+        call("HDEL", HOLDS, unpack(seats))
         mark(seats, "a")
         hold.seats = without(hold.seats, set_of(seats))
         store_hold(hold)

@@ -90,7 +90,7 @@ if #added + missing > 0 then
     local chosen = set_of(added)
     for _, search in ipairs(searches) do
         if search.count > 0 then
-            local letters = redis.call("GETRANGE", MAP, search.first, search.first + search.capacity - 1)
+            local letters = call("GETRANGE", MAP, search.first, search.first + search.capacity - 1)
             local at, left = 0, 0
             while left < search.count do
                 at = string.find(letters, "a", at + 1, true)
@@ -106,7 +106,7 @@ if #added + missing > 0 then
 end
 if #dropped > 0 then
     -- The hold lives on while it is given other seats: a swap does not start a new clock.
-    redis.call("HDEL", HOLDS, unpack(dropped))
+    call("HDEL", HOLDS, unpack(dropped))
     mark(dropped, "a")
     hold.seats = without(held, set_of(dropped))
     if #added == 0 then store_hold(hold) end

@@ -2,7 +2,7 @@
 --
 -- A place is written ordinal:id, as in 4:VIP-1-5, here and in all these keys; messages have the ids alone.
 --
--- KEYS[1]  meta       hash        epoch, fence (last grant), seq (last message)
+-- KEYS[1]  meta       hash        epoch, fence (last grant), seq (last message), due (no hold ends before, in ms)
 -- KEYS[2]  holds      hash        place -> user
 -- KEYS[3]  holders    hash        user -> the hold, as `store_hold` writes it
 -- KEYS[4]  expiry     sorted set  user, scored by expires_at_ms
@@ -10,7 +10,7 @@
 -- KEYS[6]  claims     hash        place -> user|claim|order, from the reservation on; no order when read from
 --                                 PostgreSQL; |blocked when it is off sale
 -- KEYS[7]  claimants  hash        user -> number of places claimed
--- KEYS[8]  log        stream      the last messages, about 1,000; an entry's id is its seq
+-- KEYS[8]  log        hash        the last 1,024 messages, each in the place of its seq modulo 1,024
 -- KEYS[9]  freed      sorted set  claims given back within the hour, scored by when
 -- KEYS[10] map        string      a letter for each place, by ordinal: a available, l held, r claimed
 -- KEYS[11] passes     sorted set  user, scored by the pass' expires_at_ms; the waiting room's
@@ -21,21 +21,24 @@
 --
 -- Returns {"REBUILD"} when this Redis has lost the state or holds an older life of it, {"EPOCH", epoch} when the state
 -- has been rebuilt since the caller looked; both before anything is touched. All keys share the tag {event:<id>}.
+local call = redis.call
 local META, HOLDS, HOLDERS, EXPIRY, WARNINGS = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local CLAIMS, CLAIMANTS, LOG, FREED, MAP, PASSES = KEYS[6], KEYS[7], KEYS[8], KEYS[9], KEYS[10], KEYS[11]
 local WARNING_MS = 60000
+local NEVER_MS = 9000000000000000
 -- Keeps a message far below what a slow socket may have waiting, and a call below Lua's limit of arguments.
 local SEATS_PER_MESSAGE = 500
+local LOG_LENGTH = 1024
 
 local now_ms = tonumber(ARGV[1])
 if now_ms == 0 then
     -- One clock decides expiry. Application clocks differ by enough to sell a seat twice.
-    local time = redis.call("TIME")
+    local time = call("TIME")
     now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
 end
 
-local meta = redis.call("HMGET", META, "epoch", "seq", "fence")
-local epoch, seq, fence = tonumber(meta[1]), tonumber(meta[2]), tonumber(meta[3])
+local meta = call("HMGET", META, "epoch", "seq", "fence", "due")
+local epoch, seq, fence, due_ms = tonumber(meta[1]), tonumber(meta[2]), tonumber(meta[3]), tonumber(meta[4]) or 0
 if not epoch or epoch < tonumber(ARGV[2]) then return {"REBUILD"} end
 if epoch > tonumber(ARGV[2]) then return {"EPOCH", epoch} end
 
@@ -47,9 +50,16 @@ local function id_of(place) return string.match(place, "^%d+:(.*)$") end
 
 local function json_array(places, from, to)
     local quoted = {}
-    for i = from or 1, to or #places do quoted[#quoted + 1] = cjson.encode(id_of(places[i])) end
+    for i = from or 1, to or #places do
+        local id = id_of(places[i])
+        -- Ids have no control characters.
+        quoted[#quoted + 1] = string.find(id, '["\\]') and cjson.encode(id) or '"' .. id .. '"'
+    end
     return "[" .. table.concat(quoted, ",") .. "]"
 end
+
+-- What is written once, when the action is over: messages for the log, then for the channel.
+local logged, published, has_changed = {}, {}, false
 
 -- Tells everyone in the seat room; and instances alone whose doing it was, "" if nobody's or several people's.
 -- kind: l locked, f free again, r reserved.
@@ -60,15 +70,24 @@ local function publish(kind, places, user)
         local message = kind .. number .. "\n" .. (user or "") .. "\n" .. ARGV[5] .. '\n{"eventId":"' .. ARGV[3]
             .. '","seatIds":' .. json_array(places, from, math.min(#places, from + SEATS_PER_MESSAGE - 1))
             .. ',"seq":' .. number .. "}"
-        redis.call("XADD", LOG, "MAXLEN", "~", 1000, number .. "-0", "m", message)
-        redis.call("PUBLISH", ARGV[4], message)
+        logged[#logged + 1] = digits(seq % LOG_LENGTH)
+        logged[#logged + 1] = message
+        published[#published + 1] = message
     end
-    if #places > 0 then redis.call("HSET", META, "seq", digits(seq), "fence", digits(fence)) end
+    has_changed = has_changed or #places > 0
 end
 
 -- Tells one holder. kind: x expired, w expiring. Not logged: whoever missed it reads their selection.
 local function notify(kind, user, expires_ms, places)
-    redis.call("PUBLISH", ARGV[4], kind .. user .. "\n" .. digits(expires_ms) .. "\n" .. json_array(places))
+    published[#published + 1] = kind .. user .. "\n" .. digits(expires_ms) .. "\n" .. json_array(places)
+end
+
+-- Every action that may have changed something ends with this.
+local function done(reply)
+    if #logged > 0 then call("HSET", LOG, unpack(logged)) end
+    if has_changed then call("HSET", META, "seq", digits(seq), "fence", digits(fence), "due", digits(due_ms)) end
+    for _, message in ipairs(published) do call("PUBLISH", ARGV[4], message) end
+    return reply
 end
 
 -- Writes a letter for each place; neighbours in one piece.
@@ -79,17 +98,17 @@ local function mark(places, letter)
         if first and at == first + count then
             count = count + 1
         else
-            if first then redis.call("SETRANGE", MAP, first, string.rep(letter, count)) end
+            if first then call("SETRANGE", MAP, first, string.rep(letter, count)) end
             first, count = at, 1
         end
     end
-    if first then redis.call("SETRANGE", MAP, first, string.rep(letter, count)) end
+    if first then call("SETRANGE", MAP, first, string.rep(letter, count)) end
 end
 
 -- A hold: user, expires_ms, fence, extensions, request (the last request id that changed it, "-" without one),
 -- given (what that request gave), seats.
 local function load_hold(user)
-    local packed = redis.call("HGET", HOLDERS, user)
+    local packed = call("HGET", HOLDERS, user)
     if not packed then return nil end
     local hold = {user = user, seats = {}, given = {}}
     local position = 0
@@ -109,30 +128,31 @@ end
 
 local function store_hold(hold)
     if #hold.seats == 0 then
-        redis.call("HDEL", HOLDERS, hold.user)
-        redis.call("ZREM", EXPIRY, hold.user)
-        redis.call("ZREM", WARNINGS, hold.user)
+        call("HDEL", HOLDERS, hold.user)
+        call("ZREM", EXPIRY, hold.user)
+        call("ZREM", WARNINGS, hold.user)
         return
     end
     local request = hold.request
     if #hold.given > 0 then request = request .. "\t" .. table.concat(hold.given, "\t") end
-    redis.call("HSET", HOLDERS, hold.user, digits(hold.expires_ms) .. "\n" .. digits(hold.fence) .. "\n"
+    call("HSET", HOLDERS, hold.user, digits(hold.expires_ms) .. "\n" .. digits(hold.fence) .. "\n"
         .. digits(hold.extensions) .. "\n" .. request .. "\n" .. table.concat(hold.seats, "\n"))
 end
 
 -- Sets when a hold ends, and when to warn of it: a minute ahead, or when a third is left of a hold under three minutes.
 local function set_clock(hold, expires_ms)
     hold.expires_ms = expires_ms
-    redis.call("ZADD", EXPIRY, digits(expires_ms), hold.user)
+    if expires_ms < due_ms then due_ms, has_changed = expires_ms, true end
+    call("ZADD", EXPIRY, digits(expires_ms), hold.user)
     local lead_ms = math.min(WARNING_MS, math.floor((expires_ms - now_ms) / 3))
-    redis.call("ZADD", WARNINGS, digits(expires_ms - lead_ms), hold.user)
+    call("ZADD", WARNINGS, digits(expires_ms - lead_ms), hold.user)
 end
 
 -- Ends holds, and tells everyone in one message, or as few as their length allows.
 local function expire_holds(holds)
     local gone = {}
     for _, hold in ipairs(holds) do
-        redis.call("HDEL", HOLDS, unpack(hold.seats))
+        call("HDEL", HOLDS, unpack(hold.seats))
         mark(hold.seats, "a")
         for _, place in ipairs(hold.seats) do gone[#gone + 1] = place end
         hold.ended, hold.seats = hold.seats, {}
@@ -144,14 +164,16 @@ end
 
 -- Ends holds that are due, at most `limit` of them, earliest first. Returns how many.
 local function expire_due(limit)
-    local due = redis.call("ZRANGEBYSCORE", EXPIRY, "-inf", digits(now_ms), "LIMIT", 0, limit)
-    if #due == 0 then return 0 end
+    if now_ms < due_ms then return 0 end
+    local due = call("ZRANGEBYSCORE", EXPIRY, "-inf", digits(now_ms), "LIMIT", 0, limit)
     local holds = {}
     for _, user in ipairs(due) do
         local hold = load_hold(user)
-        if hold then holds[#holds + 1] = hold else redis.call("ZREM", EXPIRY, user) end
+        if hold then holds[#holds + 1] = hold else call("ZREM", EXPIRY, user) end
     end
-    expire_holds(holds)
+    if #holds > 0 then expire_holds(holds) end
+    local next_due = call("ZRANGE", EXPIRY, 0, 0, "WITHSCORES")
+    due_ms, has_changed = tonumber(next_due[2]) or NEVER_MS, true
     return #due
 end
 
@@ -195,12 +217,12 @@ local function taken_among(places)
         if at[i] > high then high = at[i] end
     end
     if #places == 0 then return taken end
-    local letters = redis.call("GETRANGE", MAP, low, high)
+    local letters = call("GETRANGE", MAP, low, high)
     for i, place in ipairs(places) do
         local letter = string.byte(letters, at[i] - low + 1)
         if letter == 108 then
             -- live_hold frees the place when its hold is due.
-            local holder = redis.call("HGET", HOLDS, place)
+            local holder = call("HGET", HOLDS, place)
             if holder and live_hold(holder) then taken[#taken + 1] = place end
         elseif letter ~= 97 then
             taken[#taken + 1] = place
@@ -212,8 +234,8 @@ end
 -- The answer of every action: the person's whole new truth, and with a refusal the places refused, else those given.
 -- {status, epoch, seq, expires_at_ms, fence, extensions, places, refused}; the times and numbers are 0 without a hold.
 local function answer(status, hold, places)
-    if not hold or #hold.seats == 0 then return {status, epoch, seq, 0, 0, 0, {}, places or {}} end
-    return {status, epoch, seq, hold.expires_ms, hold.fence, hold.extensions, hold.seats, places or {}}
+    if not hold or #hold.seats == 0 then return done({status, epoch, seq, 0, 0, 0, {}, places or {}}) end
+    return done({status, epoch, seq, hold.expires_ms, hold.fence, hold.extensions, hold.seats, places or {}})
 end
 
 -- Whether this is the request that changed the hold last, sent again because its answer was lost.
@@ -224,10 +246,10 @@ local function is_repeated(hold, request) return request ~= "" and hold ~= nil a
 local function refusal(user, kept, count, rules)
     if not rules.open then return "CLOSED" end
     if rules.queued then
-        local pass = redis.call("ZSCORE", PASSES, user)
+        local pass = call("ZSCORE", PASSES, user)
         if not pass or tonumber(pass) <= now_ms then return "PASS" end
     end
-    local claimed = tonumber(redis.call("HGET", CLAIMANTS, user) or 0)
+    local claimed = tonumber(call("HGET", CLAIMANTS, user) or 0)
     if claimed + kept + count > rules.max_seats then return "LIMIT" end
     return nil
 end
@@ -245,7 +267,7 @@ local function grant(user, hold, places, rules)
         pairs_to_set[#pairs_to_set + 1] = user
         hold.seats[#hold.seats + 1] = place
     end
-    redis.call("HSET", HOLDS, unpack(pairs_to_set))
+    call("HSET", HOLDS, unpack(pairs_to_set))
     mark(places, "l")
     if rules.request ~= "" then hold.request, hold.given = rules.request, places end
     fence = fence + 1
