@@ -183,6 +183,7 @@ let package = Package(
             dependencies: ["HoldfastCore", "Events", "Redis", "Postgres", nioCore, logging, lifecycle, metrics],
             resources: [
                 .embedInCode("State/SeatState.lua"),
+                .embedInCode("Holds/Orphans.lua"),
                 .embedInCode("Holds/SelectSeats.lua"),
                 .embedInCode("Holds/TakeBest.lua"),
                 .embedInCode("Holds/ReleaseSeats.lua"),
@@ -191,6 +192,7 @@ let package = Package(
                 .embedInCode("Holds/SweepHolds.lua"),
                 .embedInCode("Claims/MarkReserved.lua"),
                 .embedInCode("Claims/FreeSeats.lua"),
+                .embedInCode("Claims/BlockSeats.lua"),
                 .embedInCode("Map/ShowSeats.lua"),
                 .embedInCode("Map/ShowChanges.lua"),
                 .embedInCode("Rebuild/RebuildSeats.lua"),

@@ -344,7 +344,8 @@ package struct Gateway: Sendable {
             events: slices.events,
             seating: slices.seating,
             presence: presence,
-            authenticator: authenticator
+            authenticator: authenticator,
+            audit: audit
         ).add(to: router)
         OrderRoutes(events: slices.events, orders: slices.orders, authenticator: authenticator).add(to: router)
         HealthRoutes(stores: stores, drain: drain, instance: settings.instance).add(to: router)
