@@ -22,6 +22,7 @@ package final class Seating: Sendable {
     let events: Events
     private let restorePasses: RestorePasses
     private let snapshots: SnapshotCache
+    let metrics = SeatingMetrics()
 
     /// - Parameter passesKey: the sorted set of an event's entry passes, user → expiry in milliseconds; it shares the
     ///   event's hash tag.
@@ -207,6 +208,12 @@ package final class Seating: Sendable {
         snapshots.forget(event)
     }
 
+    /// Forgets an event that was deleted.
+    package func forget(_ event: EventID) async throws {
+        try await state.forget(event)
+        snapshots.forget(event)
+    }
+
     // MARK: Requests and answers
 
     /// What a grant depends on, as the scripts' `rules_from` reads it, with the user before.
@@ -232,6 +239,7 @@ package final class Seating: Sendable {
     }
 
     private func outcome(of reply: SeatReply, in event: Event) throws -> SelectionOutcome {
+        metrics.asked(reply.status)
         let selection = try reply.selection()
         return switch reply.status {
         case .ok: .selected(selection)

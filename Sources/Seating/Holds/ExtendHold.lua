@@ -10,4 +10,5 @@ if hold.extensions >= tonumber(ARGV[7]) then return answer("LIMIT", hold) end
 hold.extensions = hold.extensions + 1
 set_clock(hold, hold.expires_ms + tonumber(ARGV[6]))
 store_hold(hold)
+remember("extended", hold.user, hold.seats)
 return answer("OK", hold)

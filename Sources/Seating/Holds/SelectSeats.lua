@@ -23,6 +23,7 @@ if #dropped > 0 then
     redis.call("HDEL", HOLDS, unpack(dropped))
     hold.seats = without(held, set_of(dropped))
     if #added == 0 then store_hold(hold) end
+    remember("released", user, dropped)
     publish("f", dropped)
 end
 if #added > 0 then hold = grant(user, hold, added, rules) end

@@ -9,7 +9,8 @@
 -- KEYS[7]  claimants  hash        user -> number of seats claimed
 -- KEYS[8]  log        stream      the last messages, about 1,000; an entry's id is its seq
 -- KEYS[9]  freed      sorted set  claims given back within the hour, scored by when
--- KEYS[10] passes     sorted set  user, scored by the pass' expires_at_ms; the waiting room's
+-- KEYS[10] history    stream      what became of holds, until HistoryWriter has moved it to PostgreSQL
+-- KEYS[11] passes     sorted set  user, scored by the pass' expires_at_ms; the waiting room's
 -- ARGV[1] now_ms   0 means the Redis server's clock; only tests pass another
 -- ARGV[2] epoch    the life of the seat state the caller knows   ARGV[3] event id   ARGV[4] channel
 -- From ARGV[5] on: the action's own.
@@ -17,7 +18,7 @@
 -- Returns {"REBUILD"} when this Redis has lost the state or holds an older life of it, {"EPOCH", epoch} when the state
 -- has been rebuilt since the caller looked; both before anything is touched. All keys share the tag {event:<id>}.
 local META, HOLDS, HOLDERS, EXPIRY, WARNINGS = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
-local CLAIMS, CLAIMANTS, LOG, FREED, PASSES = KEYS[6], KEYS[7], KEYS[8], KEYS[9], KEYS[10]
+local CLAIMS, CLAIMANTS, LOG, FREED, HISTORY, PASSES = KEYS[6], KEYS[7], KEYS[8], KEYS[9], KEYS[10], KEYS[11]
 local WARNING_MS = 60000
 
 local now_ms = tonumber(ARGV[1])
@@ -54,6 +55,13 @@ end
 -- Tells one holder. kind: x expired, w expiring. Not logged: whoever missed it reads their selection.
 local function notify(kind, user, expires_ms, seats)
     redis.call("PUBLISH", ARGV[4], kind .. user .. "\n" .. digits(expires_ms) .. "\n" .. json_array(seats))
+end
+
+-- Remembers a step of a hold for support: held, extended, released (by its holder), expired, lost (PostgreSQL gave the
+-- seats to another). Should nobody move the entries away for long, the oldest go.
+local function remember(action, user, seats)
+    if #seats == 0 then return end
+    redis.call("XADD", HISTORY, "MAXLEN", "~", 50000, "*", "a", action, "u", user, "s", table.concat(seats, "\n"))
 end
 
 local function load_hold(user)
@@ -95,6 +103,7 @@ local function expire_hold(hold)
     redis.call("HDEL", HOLDS, unpack(seats))
     hold.seats = {}
     store_hold(hold)
+    remember("expired", hold.user, seats)
     publish("f", seats)
     notify("x", hold.user, hold.expires_ms, seats)
 end
@@ -187,6 +196,7 @@ local function grant(user, hold, seats, rules)
     redis.call("HSET", HOLDS, unpack(pairs_to_set))
     hold.fence = redis.call("HINCRBY", META, "fence", 1)
     store_hold(hold)
+    remember("held", user, seats)
     publish("l", seats)
     return hold
 end
@@ -196,6 +206,7 @@ local function drop(hold, seats)
     redis.call("HDEL", HOLDS, unpack(seats))
     hold.seats = without(hold.seats, set_of(seats))
     store_hold(hold)
+    remember("released", hold.user, seats)
     publish("f", seats)
 end
 

@@ -26,6 +26,7 @@ package struct QueueLeader: Service {
 
     private let waitingRoom: WaitingRoom
     private let lease: RedisLease
+    private let metrics = QueueMetrics()
     private let onStatusChanged: StatusChanged
 
     /// - Parameter onStatusChanged: told of each event that opened by itself; at most one instance is told.
@@ -57,6 +58,7 @@ package struct QueueLeader: Service {
     /// Leads without asking anybody, until cancelled.
     func lead() async throws {
         let term = Term()
+        defer { metrics.resigned() }
         try await withThrowingDiscardingTaskGroup { group in
             group.addTask { try await every(Self.lookEvery) { try await look(term) } }
             // One tick that was not settled is as good as many: what is unsettled is in Redis, not here.
@@ -95,6 +97,8 @@ package struct QueueLeader: Service {
     }
 
     private func tick(_ term: Term) async throws {
+        let start = ContinuousClock.now
+        var results: [QueueScripts.TickResult] = []
         let (queues, count) = term.next()
         var calls: [(event: EventID, call: RedisScriptCall)] = []
         for queue in queues where !queue.needsRebuild {
@@ -114,12 +118,15 @@ package struct QueueLeader: Service {
             let replies = try await waitingRoom.redis.eval(chunk.map(\.call))
             for (call, reply) in zip(chunk, replies) {
                 switch try? QueueScripts.tickResult(reply) {
-                case .value(let result): term.ticked(call.event, undurable: result.undurable)
+                case .value(let result):
+                    term.ticked(call.event, undurable: result.undurable)
+                    results.append(result)
                 case .rebuild: term.lost(call.event)
                 case nil: continue  // Its next tick tries again; the other queues must not wait for it.
                 }
             }
         }
+        metrics.ticked(results, since: start)
     }
 
     private func settle(_ term: Term) async {

@@ -1,0 +1,24 @@
+import Metrics
+
+/// What is counted about waiting rooms, made once per leader.
+struct QueueMetrics: Sendable {
+    private let waiting = Gauge(label: "holdfast_queue_waiting")
+    private let active = Gauge(label: "holdfast_queue_active")
+    private let admitted = Counter(label: "holdfast_queue_admitted_total")
+    private let tick = Timer(label: "holdfast_queue_tick_seconds")
+
+    /// One round over all queues.
+    func ticked(_ results: [QueueScripts.TickResult], since start: ContinuousClock.Instant) {
+        waiting.record(results.reduce(0) { $0 + $1.waiting })
+        active.record(results.reduce(0) { $0 + $1.active })
+        admitted.increment(by: results.reduce(0) { $0 + $1.admitted })
+        let (seconds, attoseconds) = start.duration(to: .now).components
+        tick.recordNanoseconds(seconds * 1_000_000_000 + attoseconds / 1_000_000_000)
+    }
+
+    /// Another counts from here on.
+    func resigned() {
+        waiting.record(0)
+        active.record(0)
+    }
+}
