@@ -243,7 +243,8 @@ let package = Package(
             name: "HoldfastCommand",
             dependencies: [
                 "Gateway", "Simulator", "SocketIOClient", "Accounts", "Sessions", "Presence", "Events", "WaitingRoom",
-                "Seating", "Orders", "HoldfastCore", "Redis", "Postgres", argumentParser, configuration, lifecycle, unixSignals, logging,
+                "Seating", "Orders", "HoldfastCore", "Redis", "Postgres", argumentParser, configuration, lifecycle,
+                unixSignals, logging,
                 nioCore, nioPosix,
             ],
             swiftSettings: settings

@@ -80,7 +80,9 @@ struct Simulate: AsyncParsableCommand {
         for (name, share) in shares where !(0...1).contains(share) {
             throw ValidationError("\(name) must be from 0 to 1")
         }
-        guard (0...3_600).contains(arriveSeconds) else { throw ValidationError("--arrive-seconds must be from 0 to 3600") }
+        guard (0...3_600).contains(arriveSeconds) else {
+            throw ValidationError("--arrive-seconds must be from 0 to 3600")
+        }
         guard (0.001...600).contains(thinkSeconds) else {
             throw ValidationError("--think-seconds must be from 0.001 to 600")
         }
@@ -106,7 +108,8 @@ struct Simulate: AsyncParsableCommand {
 
     func run() async throws {
         if let path = tokens {
-            guard let text = FileManager.default.contents(atPath: path).map({ String(decoding: $0, as: UTF8.self) }) else {
+            guard let text = FileManager.default.contents(atPath: path).map({ String(decoding: $0, as: UTF8.self) })
+            else {
                 throw CommandFailure("cannot read the tokens file '\(path)'; 'holdfast loadtest prepare' writes one")
             }
             return try await play(plan(), text.split(whereSeparator: \.isNewline).map(String.init), slices: nil)
@@ -134,7 +137,9 @@ struct Simulate: AsyncParsableCommand {
         var hooks = Simulation.Hooks()
         hooks.progress = { screen.show($0.line, at: $0.at.seconds) }
         hooks.isInterrupted = { interrupted.hasCome }
-        if let postgres = slices?.postgres { hooks.audit = { await SimulationAudit(postgres, plan.eventID).findings() } }
+        if let postgres = slices?.postgres {
+            hooks.audit = { await SimulationAudit(postgres, plan.eventID).findings() }
+        }
         let simulation = Simulation(plan, tokens: tokens, hooks: hooks)
         let report = try await withThrowingTaskGroup(of: SimulationReport?.self) { group in
             group.addTask {

@@ -64,7 +64,9 @@ struct BoxOffice {
             throw SimulationError("there is no event \(self.plan.eventID); 'holdfast event list' shows what there is")
         }
         guard event.status == "open" else {
-            throw SimulationError("the event is \(event.status); open it with 'holdfast event open \(self.plan.eventID)'")
+            throw SimulationError(
+                "the event is \(event.status); open it with 'holdfast event open \(self.plan.eventID)'"
+            )
         }
         for server in self.plan.servers.dropFirst() { _ = try await self.get(EventDetail.self, path, server) }
         guard let layout = try await self.get(Layout.self, path + "/layout", self.plan.servers[0]) else {

@@ -102,7 +102,12 @@ package struct Simulation: Sendable {
         let played = ending.played
         return referee.with {
             SimulationReport(
-                plan: self.plan, ending: ending.words, played: played, tally: tally, checks: $0, users: crowd.users
+                plan: self.plan,
+                ending: ending.words,
+                played: played,
+                tally: tally,
+                checks: $0,
+                users: crowd.users
             )
         }
     }

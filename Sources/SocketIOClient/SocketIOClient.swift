@@ -132,13 +132,15 @@ package final class SocketIOClient: @unchecked Sendable {
     private func end(_ reason: ClientDisconnect) {
         self.attempt += 1
         self.deadline?.cancel()
-        switch self.state {
+        let before = self.state
+        // First, because closing a channel may tell of its end at once.
+        self.state = .idle
+        switch before {
         case .idle: return
         case .waiting(let timer): timer.cancel()
         case .opening(let channel): channel?.close(promise: nil)
         case .connected(let channel): channel.close(promise: nil)
         }
-        self.state = .idle
         let unanswered = self.acks
         self.acks = [:]
         for ack in unanswered.values {

@@ -139,7 +139,13 @@ package struct Checks: Sendable {
             let until = self.moment(answer.expiresAt)
             let (places, seq) = (self.venue.places(seats), answer.seq ?? 0)
             self.claims.selection(
-                user, places, fence: answer.fence, until: until, seq: seq, sentAt: sentAt, readAt: now
+                user,
+                places,
+                fence: answer.fence,
+                until: until,
+                seq: seq,
+                sentAt: sentAt,
+                readAt: now
             )
         case .reserve(let seats, _):
             guard answer.httpStatus == 201, let id = answer.reservationId else { break }
@@ -157,7 +163,12 @@ package struct Checks: Sendable {
             if answer.isDone {
                 let sample = Nonsense.all[number]
                 self.breach(
-                    Breach(.nonsenseAccepted, fans: [user], at: now, "\(sample.event) \(sample.payload) was answered ok")
+                    Breach(
+                        .nonsenseAccepted,
+                        fans: [user],
+                        at: now,
+                        "\(sample.event) \(sample.payload) was answered ok"
+                    )
                 )
             }
         case .look, .leaveQueue: break

@@ -54,7 +54,9 @@ package struct QueueOrder: Sendable {
         return self.breaches
     }
 
-    package func isWaiting(_ user: Int) -> Bool { self.stays[user].map { $0.joinRead != nil && $0.admittedAt == nil } ?? false }
+    package func isWaiting(_ user: Int) -> Bool {
+        self.stays[user].map { $0.joinRead != nil && $0.admittedAt == nil } ?? false
+    }
     package var waiting: Int { self.stays.values.count { $0.joinRead != nil && $0.admittedAt == nil } }
 
     // MARK: What was done and answered

@@ -141,7 +141,8 @@ package struct SeatClaims: Sendable {
         }
         for seat in new {
             if let last = self.lastGrant[seat], last.user != user, last.at < sentAt, last.fence >= fence {
-                let words = "\(self.venue.name(seat)): fence \(fence), asked for at \(sentAt.text), is not above "
+                let words =
+                    "\(self.venue.name(seat)): fence \(fence), asked for at \(sentAt.text), is not above "
                     + "\(last.fence), answered at \(last.at.text)"
                 self.breaches.append(Breach(.fenceNotRising, fans: [last.user, user], at: readAt, words))
             }

@@ -105,6 +105,8 @@ package struct SeqFollower: Sendable {
     }
 
     private var start: Int64?
+    /// Heard without a hole before it was known where the room began: messages may overtake the answer to joining.
+    private var early: ClosedRange<Int64>?
     private var last: Int64 = 0
     private var highest: Int64 = 0
     /// The first message behind the hole while it is asked for.
@@ -115,13 +117,24 @@ package struct SeqFollower: Sendable {
     /// The room was joined when the last message was `seq`.
     package mutating func join(at seq: Int64) {
         guard self.start == nil else { return }
-        (self.start, self.last, self.highest) = (seq, seq, seq)
+        (self.start, self.last) = (seq, seq)
+        if let early = self.early, early.lowerBound <= seq + 1 { self.last = max(seq, early.upperBound) }
+        self.highest = self.last
+        self.early = nil
     }
 
     package mutating func leave() { self = Self() }
 
     package mutating func receive(_ seq: Int64) -> Step {
-        guard let start = self.start, seq > start else { return .ignored }
+        guard let start = self.start else {
+            if let early = self.early, seq <= early.upperBound + 1 {
+                self.early = early.lowerBound...max(seq, early.upperBound)
+            } else {
+                self.early = seq...seq
+            }
+            return .ignored
+        }
+        guard seq > start else { return .ignored }
         if self.behindHole != nil {
             self.highest = max(self.highest, seq)
             return .ignored

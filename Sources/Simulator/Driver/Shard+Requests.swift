@@ -136,7 +136,7 @@ extension Shard {
 
     private func answered(_ sent: Sent, _ answer: FanAnswer) {
         self.measure(sent)
-        if !answer.isDone, let code = answer.code { self.tally.refused(code) }
+        if !answer.isDone, let code = answer.code { self.tally.refused("\(code) at \(sent.request.name)") }
         let (fan, user, now) = (self.fans[sent.index].number, self.fans[sent.index].user, self.now)
         let lag = self.referee.with { $0.answered(sent.request, answer, fan, user, sentAt: sent.at, now: now) }
         if let lag { self.tally.record(.positionLag, lag) }

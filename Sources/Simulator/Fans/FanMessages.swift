@@ -20,6 +20,24 @@ package enum FanRequest: Equatable, Sendable {
     /// Something that the service must refuse: the number of one of ``Nonsense/all``.
     case nonsense(Int)
 
+    /// As reports name it.
+    package var name: String {
+        switch self {
+        case .joinEvent: "join event"
+        case .joinQueue, .checkQueue: "join queue"
+        case .enter: "enter"
+        case .look: "look"
+        case .select: "select"
+        case .bestAvailable: "best available"
+        case .extend: "extend"
+        case .reserve: "reserve"
+        case .pay: "pay"
+        case .cancel: "cancel"
+        case .leaveQueue: "leave"
+        case .nonsense: "nonsense"
+        }
+    }
+
     package var isHTTP: Bool {
         switch self {
         case .checkQueue, .look, .reserve, .pay, .cancel: true

@@ -12,7 +12,10 @@ extension FanState {
 
     mutating func answered(_ request: FanRequest, _ answer: FanAnswer, _ now: Moment) {
         if let wait = answer.retryAfterSeconds, !answer.isDone, !self.isOver(answer) {
-            return self.ask(request, at: now + .seconds(min(max(wait, 1), 10)) + self.random.between(.zero, .seconds(1)))
+            return self.ask(
+                request,
+                at: now + .seconds(min(max(wait, 1), 10)) + self.random.between(.zero, .seconds(1))
+            )
         }
         switch request {
         case .joinEvent:
@@ -67,7 +70,9 @@ extension FanState {
             self.mischief += 1
             return self.ask(.nonsense(self.mischief - 1), at: now + self.random.between(.milliseconds(50), .seconds(1)))
         }
-        if let order = self.order, !self.isPaid { return self.ask(.pay(order, method: "sandbox"), at: now + self.think()) }
+        if let order = self.order, !self.isPaid {
+            return self.ask(.pay(order, method: "sandbox"), at: now + self.think())
+        }
         if self.isPaid { return self.ask(.leaveQueue, at: now + self.think()) }
         self.ask(.joinQueue, at: now)
     }

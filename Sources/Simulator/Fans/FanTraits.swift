@@ -34,7 +34,8 @@ package struct FanTraits: Sendable, Equatable {
     /// - Parameter kind: a tab has no choice.
     package init(_ plan: SimulationPlan, most: Int, kind: Kind? = nil, _ random: inout FanRandom) {
         let drawn: Kind =
-            random.chance(plan.bots) ? [.rejoiner, .grabber, .vandal].randomElement(using: &random) ?? .vandal : .person
+            random.chance(plan.bots)
+            ? [.rejoiner, .grabber, .vandal].randomElement(using: &random) ?? .vandal : .person
         self.kind = kind ?? drawn
         self.wants = min([1, 2, 2, 2, 3, 4].randomElement(using: &random) ?? 2, most)
         let payment = random.fraction()

@@ -48,7 +48,9 @@ package struct EncodedPacket: Sendable, Equatable {
         return EncodedPacket(text: builder.finish())
     }
 
-    package static func event(_ namespace: String, _ name: String, _ arguments: [RawJSON], id: Int? = nil) -> EncodedPacket {
+    package static func event(_ namespace: String, _ name: String, _ arguments: [RawJSON], id: Int? = nil)
+        -> EncodedPacket
+    {
         Self.array(.event, .binaryEvent, namespace, name: name, arguments, id: id)
     }
 

@@ -420,6 +420,18 @@ import Testing
         #expect(follower.receive(7) == .wrongOrder(after: 7))
     }
 
+    @Test("Messages that overtake the answer to joining are not missed")
+    func early() {
+        var follower = SeqFollower()
+        for seq in 4...7 as ClosedRange<Int64> { #expect(follower.receive(seq) == .ignored) }
+        follower.join(at: 5)
+        #expect(follower.receive(8) == .inOrder)
+        var late = SeqFollower()
+        _ = late.receive(9)
+        late.join(at: 5)
+        #expect(late.receive(10) == .gap(after: 5))
+    }
+
     @Test("A gap that sync fills is none; one that it does not fill stays one")
     func gaps() {
         var follower = SeqFollower()
@@ -427,10 +439,11 @@ import Testing
         #expect(follower.receive(8) == .gap(after: 5))
         var (full, holed, short) = (follower, follower, follower)
         #expect(full.receive(9) == .ignored)
-        #expect(full.synced([6, 7, 8]))
-        #expect(full.receive(10) == .inOrder)
-        #expect(!holed.synced([6, 8]))
-        #expect(!short.synced([6]))
-        #expect(follower.synced(nil), "a reset begins anew")
+        let filled = full.synced([6, 7, 8])
+        #expect(filled && full.receive(10) == .inOrder)
+        let isHoleless = holed.synced([6, 8])
+        let isLongEnough = short.synced([6])
+        let isFineAfterReset = follower.synced(nil)
+        #expect(!isHoleless && !isLongEnough && isFineAfterReset)
     }
 }
