@@ -90,7 +90,7 @@ struct BoxOffice {
         return (Array(map.statuses.utf8), map.seq)
     }
 
-    /// Looks for every order that was answered, on another server than it was made on if there are several.
+    /// Looks for every order that was answered, on the instances in turn.
     func findOrders(_ referee: Referee, _ tokens: [String], _ startedAt: NIODeadline) async throws {
         let orders = referee.with { $0.book.orders.values.sorted { $0.answeredAt < $1.answeredAt } }
         try await withThrowingTaskGroup(of: Void.self) { group in
@@ -100,16 +100,37 @@ struct BoxOffice {
                 let server = self.plan.servers[index % self.plan.servers.count]
                 group.addTask {
                     let own = BoxOffice(client: self.client, plan: self.plan, token: tokens[order.user])
-                    let found = try await own.get(Order.self, "/api/reservations/\(order.id)", server)
+                    let outcome = await own.find(order.id, server)
                     let now = Moment(nanoseconds: (NIODeadline.now() - startedAt).nanoseconds)
                     referee.with { checks in
-                        let seats = found.map { checks.venue.places($0.seats.map(\.id)) } ?? []
-                        let state = found.map { OrderBook.Found(status: $0.status, seats: seats) }
-                        if let breach = checks.book.judge(order, state, at: now) { checks.breach(breach) }
+                        switch outcome {
+                        case .success(let found):
+                            let state = found.map {
+                                OrderBook.Found(status: $0.status, seats: checks.venue.places($0.seats.map(\.id)))
+                            }
+                            if let breach = checks.book.judge(order, state, at: now) { checks.breach(breach) }
+                        case .failure(let error):
+                            let words = "\(order.id) could not be asked for: \(error)"
+                            checks.breach(Breach(.reservationLost, fans: [order.user], at: now, words))
+                        }
                     }
                 }
             }
             try await group.waitForAll()
+        }
+    }
+
+    /// A service that has just been busy gets a few seconds to answer.
+    private func find(_ id: ReservationID, _ server: ServerAddress) async -> Result<Order?, any Error> {
+        var attempt = 1
+        while true {
+            do {
+                return .success(try await self.get(Order.self, "/api/reservations/\(id)", server))
+            } catch {
+                if attempt == 5 { return .failure(error) }
+                attempt += 1
+                try? await Task.sleep(for: .seconds(1))
+            }
         }
     }
 }

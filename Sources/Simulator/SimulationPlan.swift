@@ -22,6 +22,9 @@ package struct SimulationPlan: Sendable {
     /// How long a request may take before a fan gives it up.
     package var patience: Duration = .seconds(30)
 
+    /// Makes the keys of orders differ from those of the same fans in an earlier play.
+    package let run = "play-\(UInt64.random(in: 0...UInt64.max))"
+
     package init(eventID: String, servers: [ServerAddress], fans: Int) {
         self.eventID = eventID
         self.servers = servers

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import threading
 
@@ -86,6 +87,19 @@ def test_tokens_of_a_file_are_enough_to_play_from_outside(small):
     assert report["ordersPaid"] > 0
     result, _ = simulate(small, event, 50, *options, environment={"PATH": os.environ["PATH"]})
     assert result.returncode == 1 and "loadtest prepare" in result.stderr
+
+
+def test_ctrl_c_ends_the_play_and_reports_what_was_so_far(small):
+    event = small.create_event(sections=HALL)
+    words = [small.binary, "simulate", "--event", event, "--fans", "10", "--url", small.instances[0].url]
+    play = subprocess.Popen(
+        [*words, "--think-seconds", "30", "--duration", "200"], env=small.environment, cwd=ROOT, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )
+    assert "done" in play.stderr.readline()
+    play.send_signal(signal.SIGINT)
+    text, _ = play.communicate(timeout=60)
+    assert play.returncode == 0 and "interrupted after" in text and "No promise was broken." in text
 
 
 @pytest.mark.parametrize("options", [

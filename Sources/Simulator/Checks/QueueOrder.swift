@@ -40,6 +40,8 @@ package struct QueueOrder: Sendable {
     /// The last place told to each fan; tabs of one user are told by different sockets.
     private var positions: [Int: (stay: Int, position: Int, at: Moment)] = [:]
     private var stayCount = 0
+    /// When each user's last stay ended: what tabs are told of it may be on its way still.
+    private var lastEnded: [Int: Moment] = [:]
     private var unjudged: [Admission] = []
     /// When each place ahead became free, as seen from here.
     private var gone: [Moment] = []
@@ -100,6 +102,7 @@ package struct QueueOrder: Sendable {
     @discardableResult
     package mutating func told(_ fan: Int, of user: Int, position: Int, at: Moment) -> Duration? {
         guard var stay = self.stays[user], stay.admittedAt == nil else { return nil }
+        if let ended = self.lastEnded[user], at < ended + Self.settling { return nil }
         if let before = self.positions[fan], before.stay == stay.number, position > before.position {
             let words = "place \(before.position) was told at \(before.at.text), then \(position)"
             self.breaches.append(Breach(.positionWorse, fans: [user], at: at, words))
@@ -132,6 +135,7 @@ package struct QueueOrder: Sendable {
     /// The stay is over, or may be: the person left, the pass ran out, the queue was cleared.
     package mutating func ended(_ user: Int, at: Moment) {
         guard let stay = self.stays.removeValue(forKey: user) else { return }
+        self.lastEnded[user] = at
         if stay.admittedAt == nil { self.gone.append(at) }
     }
 

@@ -101,7 +101,7 @@ extension Shard {
         case .look: return (.GET, "/api/events/\(event)/seats?format=compact", nil, nil)
         case .reserve(let seats, let key):
             let body = #"{"eventId":"\#(event)","seatIds":\#(self.json(seats))}"#
-            return (.POST, "/api/reservations", body, "fan-\(String(key, radix: 16))")
+            return (.POST, "/api/reservations", body, "\(self.plan.run)-\(String(key, radix: 16))")
         case .pay(let id, let method):
             return (.POST, "/api/payments/process", #"{"reservationId":"\#(id)","paymentMethod":"\#(method)"}"#, nil)
         case .cancel(let id): return (.POST, "/api/reservations/\(id)/cancel", nil, nil)

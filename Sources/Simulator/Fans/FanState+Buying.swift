@@ -36,8 +36,8 @@ extension FanState {
         case .reserve: self.reserved(answer, now)
         case .pay(_, let method): self.paid(method, answer, now)
         case .cancel:
-            self.order = nil
-            self.ask(.leaveQueue, at: now + self.think())
+            self.hasCancelled = answer.isDone
+            self.leave(now)
         case .leaveQueue: self.plan(.end(self.farewell), at: now)
         case .nonsense: self.arrived(now)
         }
@@ -54,7 +54,8 @@ extension FanState {
     private func isOver(_ answer: FanAnswer) -> Bool { answer.code == "PAYMENT_DECLINED" }
 
     private var farewell: FanOutcome {
-        if self.isPaid { return self.order == nil ? .cancelled : .bought }
+        if self.hasCancelled { return .cancelled }
+        if self.isPaid { return .bought }
         if self.traits.kind == .grabber { return .botDone }
         return self.looks > Self.mostLooks ? .soldOut : .gaveUp
     }
@@ -70,10 +71,10 @@ extension FanState {
             self.mischief += 1
             return self.ask(.nonsense(self.mischief - 1), at: now + self.random.between(.milliseconds(50), .seconds(1)))
         }
-        if let order = self.order, !self.isPaid {
+        if let order = self.order, !self.isPaid, !self.hasCancelled {
             return self.ask(.pay(order, method: "sandbox"), at: now + self.think())
         }
-        if self.isPaid { return self.ask(.leaveQueue, at: now + self.think()) }
+        if self.order != nil { return self.ask(.leaveQueue, at: now + self.think()) }
         self.ask(.joinQueue, at: now)
     }
 
@@ -87,7 +88,10 @@ extension FanState {
             // The word that it is their turn may have overtaken this answer.
             guard self.standing != .admitted else { return }
             self.standing = .waiting
-            guard self.traits.kind == .rejoiner, self.mischief < 40 else { return }
+            guard self.traits.kind == .rejoiner, self.mischief < 40 else {
+                // Who hears nothing for long asks: another tab may have left the queue for both.
+                return self.ask(.checkQueue, at: now + self.random.between(.seconds(30), .seconds(60)))
+            }
             self.mischief += 1
             let next: FanRequest = self.random.chance(0.3) ? .checkQueue : .joinQueue
             self.ask(next, at: now + self.random.between(.milliseconds(50), .seconds(1)))
@@ -177,6 +181,8 @@ extension FanState {
         }
         self.order = id
         self.holds = []
+        // Half of those who give an order back do so before they pay.
+        if self.traits.cancels, self.random.chance(0.5) { return self.ask(.cancel(id), at: now + self.think()) }
         let method: String =
             switch self.traits.payment {
             case .plain: "sandbox"

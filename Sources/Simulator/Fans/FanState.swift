@@ -31,6 +31,7 @@ package struct FanState: Sendable {
     var holds: [Int32] = []
     var order: ReservationID?
     var isPaid = false
+    var hasCancelled = false
     var wasDeclined = false
     var hasExtended = false
     var hasChangedMind = false
@@ -166,6 +167,8 @@ package struct FanState: Sendable {
     private mutating func connected(_ now: Moment) {
         self.isConnecting = false
         self.isOnline = true
+        // Another tab may have left the queue, or the pass run out: joining tells.
+        self.standing = .outside
         self.backoff.reset()
         self.breakAt = nil
         if self.dropsLeft + self.reloadsLeft > 0 {
