@@ -50,7 +50,7 @@ REDIS_URL=$SERVICE_REDIS_URL
 cat >"$folder/event.json" <<'JSON'
 {"title":"Simulated Night","venue":"Hall","startsAt":"2030-01-15T10:00:00.000Z","currency":"KRW",
  "sale":{"opensAt":null,"maxSeatsPerUser":4,"holdSeconds":60,"noOrphanSeats":false},
- "queue":{"enabled":true,"maxActive":400,"ratePerMinute":3600,"mode":"fifo","passSeconds":120},
+ "queue":{"enabled":true,"maxActive":600,"ratePerMinute":3600,"mode":"fifo","passSeconds":120},
  "sections":[{"name":"A","rows":20,"seatsPerRow":50,"price":150000},
              {"name":"B","rows":40,"seatsPerRow":100,"price":100000},
              {"name":"C","rows":40,"seatsPerRow":100,"price":60000}]}
