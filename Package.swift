@@ -179,8 +179,9 @@ let package = Package(
             resources: [
                 .embedInCode("QueueCommon.lua"), .embedInCode("Join/QueueJoin.lua"),
                 .embedInCode("Join/QueueStand.lua"), .embedInCode("Join/QueueLeave.lua"),
-                .embedInCode("Admission/QueueTick.lua"), .embedInCode("Rebuild/QueueClaim.lua"),
-                .embedInCode("Rebuild/QueueLoad.lua"),
+                .embedInCode("Admission/QueueTick.lua"), .embedInCode("Admission/QueueRules.lua"),
+                .embedInCode("Pass/QueueToken.lua"),
+                .embedInCode("Rebuild/QueueClaim.lua"), .embedInCode("Rebuild/QueueLoad.lua"),
             ],
             swiftSettings: settings
         ),
@@ -243,9 +244,8 @@ let package = Package(
             name: "HoldfastCommand",
             dependencies: [
                 "Gateway", "Simulator", "SocketIOClient", "Accounts", "Sessions", "Presence", "Events", "WaitingRoom",
-                "Seating", "Orders", "HoldfastCore", "Redis", "Postgres", argumentParser, configuration, lifecycle,
-                unixSignals, logging,
-                nioCore, nioPosix,
+                "Seating", "Orders", "HoldfastCore", "Redis", "Postgres", argumentParser, configuration, httpClient,
+                lifecycle, unixSignals, logging, nioCore, nioHTTP1, nioPosix,
             ],
             swiftSettings: settings
         ),

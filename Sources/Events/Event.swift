@@ -134,6 +134,8 @@ package struct Event: Sendable, Equatable {
     /// Numbered seats only.
     package var seatCount: Int
     package var createdAt: ServerTime
+    /// Rises with every change of the queue's rules.
+    package var queueVersion: Int64
 
     package init(
         id: EventID,
@@ -148,7 +150,8 @@ package struct Event: Sendable, Equatable {
         generalAdmission: [GeneralAdmission],
         layoutVersion: Int,
         seatCount: Int,
-        createdAt: ServerTime
+        createdAt: ServerTime,
+        queueVersion: Int64 = 1
     ) {
         self.id = id
         self.title = title
@@ -163,5 +166,6 @@ package struct Event: Sendable, Equatable {
         self.layoutVersion = layoutVersion
         self.seatCount = seatCount
         self.createdAt = createdAt
+        self.queueVersion = queueVersion
     }
 }

@@ -129,7 +129,8 @@ struct EventStore: Sendable {
                 queue_max_active = coalesce(\(change.maxActive as Int?)::integer, queue_max_active),
                 queue_rate_per_minute = coalesce(\(change.ratePerMinute as Int?)::integer, queue_rate_per_minute),
                 queue_pass_seconds = coalesce(\(change.passSeconds as Int?)::integer, queue_pass_seconds),
-                queue_paused = coalesce(\(change.paused as Bool?)::boolean, queue_paused)
+                queue_paused = coalesce(\(change.paused as Bool?)::boolean, queue_paused),
+                queue_version = queue_version + 1
             WHERE id = \(id.rawValue)::uuid
             RETURNING \(unescaped: EventRow.columns)
             """

@@ -132,7 +132,10 @@ package final class Events: Sendable {
         if let maxActive = change.maxActive { rules.maxActive = maxActive }
         if let ratePerMinute = change.ratePerMinute { rules.ratePerMinute = ratePerMinute }
         if let passSeconds = change.passSeconds { rules.passSeconds = passSeconds }
-        let errors = EventFile.errors(in: rules)
+        // Named as in the change, not as in an event file.
+        let errors = EventFile.errors(in: rules).map { error in
+            Problem.FieldError(String(error.field.dropFirst("queue.".count)), error.detail)
+        }
         if let first = errors.first { throw Problem(.invalid, "\(first.field) \(first.detail).", errors: errors) }
         let event = try await store.updateQueue(id, change)
         cache.forget(id)
