@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help run test test-unit test-services test-protocol test-interop test-journeys test-browser test-api test-fuzz test-sanitizers bench docs format lint check clean-data
+.PHONY: help run test test-unit test-services test-protocol test-interop test-journeys test-browser test-api test-fuzz test-sanitizers bench simulate docs format lint check clean-data
 
 help:  ## lists the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -39,6 +39,9 @@ test-sanitizers:  ## Swift tests under the thread and the address sanitizer
 
 bench:  ## measures the Socket.IO server beside nchan, Centrifuge and python-socketio, one core each
 	@scripts/bench.sh
+
+simulate:  ## 5,000 fans play a whole on-sale on three instances; every promise is checked
+	@scripts/simulate.sh 5000
 
 docs:  ## the libraries' documentation, into .build/docs
 	@scripts/docs.sh

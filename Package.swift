@@ -124,6 +124,13 @@ let package = Package(
             ],
             swiftSettings: settings
         ),
+        .target(
+            name: "SocketIOClient",
+            dependencies: [
+                "EngineIO", "SocketIO", nioCore, nioPosix, nioHTTP1, nioWebSocket, nioTLS, nioFoundation,
+            ],
+            swiftSettings: settings
+        ),
 
         // MARK: The domain
         .target(name: "HoldfastCore", swiftSettings: settings),
@@ -224,6 +231,14 @@ let package = Package(
             ],
             swiftSettings: settings
         ),
+        .target(
+            name: "Simulator",
+            dependencies: [
+                "SocketIOClient", "SocketIO", "HoldfastCore", httpClient, deque, nioCore, nioPosix, nioHTTP1,
+                nioFoundation,
+            ],
+            swiftSettings: settings
+        ),
         .executableTarget(
             name: "SocketIOFixture",
             dependencies: [
@@ -235,9 +250,9 @@ let package = Package(
         .executableTarget(
             name: "HoldfastCommand",
             dependencies: [
-                "Gateway", "Accounts", "Sessions", "Presence", "Events", "WaitingRoom", "Seating", "Orders",
-                "HoldfastCore", "Redis", "Postgres", "PrometheusMetrics", argumentParser, configuration, httpClient,
-                lifecycle, unixSignals, logging, metrics, nioCore, nioHTTP1, nioPosix,
+                "Gateway", "Simulator", "SocketIOClient", "Accounts", "Sessions", "Presence", "Events", "WaitingRoom",
+                "Seating", "Orders", "HoldfastCore", "Redis", "Postgres", "PrometheusMetrics", argumentParser,
+                configuration, httpClient, lifecycle, unixSignals, logging, metrics, nioCore, nioHTTP1, nioPosix,
             ],
             swiftSettings: settings
         ),
@@ -292,6 +307,19 @@ let package = Package(
             dependencies: [
                 "SocketIORedis", "TestSupport", "SocketIO", "EngineIO", "Redis", nioCore, nioPosix, logging,
             ],
+            swiftSettings: settings
+        ),
+        .testTarget(
+            name: "SocketIOClientTests",
+            dependencies: [
+                "SocketIOClient", "TestSupport", "SocketIO", "EngineIO", "EngineIOServer", hummingbird, nioCore,
+                nioPosix, logging, lifecycle,
+            ],
+            swiftSettings: settings
+        ),
+        .testTarget(
+            name: "SimulatorTests",
+            dependencies: ["Simulator", "TestSupport", "HoldfastCore", nioCore],
             swiftSettings: settings
         ),
         .testTarget(

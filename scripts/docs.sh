@@ -4,7 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-libraries=(EngineIO EngineIOServer SocketIO SocketIORedis)
+libraries=(EngineIO EngineIOServer SocketIO SocketIORedis SocketIOClient)
 out=.build/docs
 rm -rf "$out"
 mkdir -p "$out"

@@ -21,7 +21,7 @@ enum EventRow {
         ) = try row.decode(
             (
                 Int64, String, String, String, Int64, String, String, Int64?, Int, Int, Bool, Bool, Int, Int, String,
-                Int, Bool, String, String, Int, Int, Int64, Int64
+                Int, Bool, String, String, Int, Int, Int64, Int64, Int64
             ).self
         )
         guard let id = EventID(id), let status = EventStatus(rawValue: status), let mode = QueueMode(rawValue: mode)

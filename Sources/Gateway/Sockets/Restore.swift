@@ -41,11 +41,12 @@ extension SocketGateway {
                 rooms.mark(event.id)
                 restored.eventId = event.id
             }
-            if let event = try await live(state.queueEventID) {
-                try await restoreQueue(event, user, socket, &restored)
-            }
             if let event = try await live(state.seatEventID ?? state.queueEventID ?? state.eventID) {
                 try await restoreSeats(event, inRoom: state.seatEventID == event.id, user, socket, &restored)
+            }
+            // Last: a better place announced before this word of it is out would make it look worse.
+            if let event = try await live(state.queueEventID) {
+                try await restoreQueue(event, user, socket, &restored)
             }
             sessionGuard.noteActivity(socket)
             if !restored.isEmpty { socket.emit("session-restored", restored) }

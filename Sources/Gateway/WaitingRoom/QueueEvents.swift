@@ -14,8 +14,9 @@ extension SocketGateway {
             let event = try await events.existing(payload.eventId)
             let standing = try await waitingRoom.join(user, event)
             if standing.isInQueue {
-                try await enter(Whereabouts(place: .queue, event: event.id), socket, standing: standing)
+                // Watching comes last: a better place announced before this answer is out would make it look worse.
                 try await presence.enter(.queue, of: event.id, user: user)
+                try await enter(Whereabouts(place: .queue, event: event.id), socket, standing: standing)
             }
             return try await standings.payload(standing, of: user, in: event.id)
         }

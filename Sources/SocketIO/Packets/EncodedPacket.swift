@@ -24,7 +24,14 @@ package struct EncodedPacket: Sendable, Equatable {
         return EncodedPacket(text: builder.finish())
     }
 
-    static func disconnected(_ namespace: String) -> EncodedPacket {
+    /// A client's first word in a namespace: `40` and what it says of itself.
+    package static func connect(_ namespace: String, auth: RawJSON?) -> EncodedPacket {
+        var builder = Self.begin(.connect, namespace, attachments: 0, id: nil)
+        if let auth { builder.bytes.writeImmutableBuffer(auth.bytes) }
+        return EncodedPacket(text: builder.finish())
+    }
+
+    package static func disconnected(_ namespace: String) -> EncodedPacket {
         EncodedPacket(text: Self.begin(.disconnect, namespace, attachments: 0, id: nil).finish())
     }
 
@@ -41,11 +48,13 @@ package struct EncodedPacket: Sendable, Equatable {
         return EncodedPacket(text: builder.finish())
     }
 
-    static func event(_ namespace: String, _ name: String, _ arguments: [RawJSON], id: Int? = nil) -> EncodedPacket {
+    package static func event(_ namespace: String, _ name: String, _ arguments: [RawJSON], id: Int? = nil)
+        -> EncodedPacket
+    {
         Self.array(.event, .binaryEvent, namespace, name: name, arguments, id: id)
     }
 
-    static func ack(_ namespace: String, id: Int, _ arguments: [RawJSON]) -> EncodedPacket {
+    package static func ack(_ namespace: String, id: Int, _ arguments: [RawJSON]) -> EncodedPacket {
         Self.array(.ack, .binaryAck, namespace, name: nil, arguments, id: id)
     }
 

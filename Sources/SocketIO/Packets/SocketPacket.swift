@@ -1,12 +1,12 @@
-import EngineIO
+package import EngineIO
 import FoundationEssentials
-import NIOCore
+package import NIOCore
 import NIOFoundationCompat
 
 /// The type of a Socket.IO packet.
 ///
 /// - Source: Socket.IO protocol 5, "Packet types".
-enum SocketPacketType: UInt8, Sendable {
+package enum SocketPacketType: UInt8, Sendable {
     case connect = 0x30
     case disconnect = 0x31
     case event = 0x32
@@ -16,12 +16,15 @@ enum SocketPacketType: UInt8, Sendable {
     case binaryAck = 0x36
 }
 
-/// One Socket.IO packet of a client, checked byte by byte; its data are still the bytes that came.
+/// One Socket.IO packet of a peer, checked byte by byte; its data are still the bytes that came.
 ///
 /// - Shape: `<type>[<attachments>-][<namespace>,][<acknowledgement id>][<JSON>]`.
 /// - Bounds: at most 10 attachments; a namespace of 512 bytes; the id at most 2^53, as JavaScript counts; JSON as ``JSONScanner`` bounds it.
 /// - Source: Socket.IO protocol 5, "Packet encoding".
-struct SocketPacket: Sendable {
+package struct SocketPacket: Sendable {
+    /// Whose packet it is: a CONNECT_ERROR comes from servers only.
+    package enum Sender: Sendable { case client, server }
+
     static let maxAttachments = 10
     /// Bytes of a namespace's name; patterns are asked about no longer ones.
     static let maxNamespaceLength = 512
@@ -30,30 +33,31 @@ struct SocketPacket: Sendable {
         "connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener",
     ]
 
-    let type: SocketPacketType
-    var namespace = "/"
-    var id: Int?
+    package let type: SocketPacketType
+    package private(set) var namespace = "/"
+    package private(set) var id: Int?
     /// How many binary frames follow.
-    var attachmentCount = 0
+    package private(set) var attachmentCount = 0
     /// The whole text; `data` and `elements` lie in it, counted from its reader index.
     let text: ByteBuffer
-    var data: Range<Int>?
+    package private(set) var data: Range<Int>?
     /// Events and acknowledgements: where each element of the array lies.
-    var elements: [Range<Int>] = []
+    package private(set) var elements: [Range<Int>] = []
     /// Events: the first element.
-    var name = ""
+    package private(set) var name = ""
     /// The largest number of a placeholder, and how many there are.
     private var largestPlaceholder = -1
     private var placeholderCount = 0
     private let maxJSONDepth: Int
+    private let sender: Sender
 
     /// - Throws: ``PacketError`` for anything the protocol does not know; the connection must then end.
-    init(_ text: ByteBuffer, maxJSONDepth: Int = 16) throws(PacketError) {
+    package init(_ text: ByteBuffer, maxJSONDepth: Int = 16, from sender: Sender = .client) throws(PacketError) {
         guard let first = text.readableBytesView.first, let type = SocketPacketType(rawValue: first) else {
             throw PacketError(.unknownType, "Socket.IO: unknown packet type")
         }
         let result: Result<Self, PacketError> = text.withUnsafeReadableBytes { bytes in
-            var packet = Self(type: type, text: text, maxJSONDepth: maxJSONDepth)
+            var packet = Self(type: type, text: text, maxJSONDepth: maxJSONDepth, sender: sender)
             do throws(PacketError) {
                 try packet.read(bytes)
                 return .success(packet)
@@ -64,13 +68,14 @@ struct SocketPacket: Sendable {
         self = try result.get()
     }
 
-    private init(type: SocketPacketType, text: ByteBuffer, maxJSONDepth: Int) {
+    private init(type: SocketPacketType, text: ByteBuffer, maxJSONDepth: Int, sender: Sender) {
         self.maxJSONDepth = maxJSONDepth
+        self.sender = sender
         self.type = type
         self.text = text
     }
 
-    func slice(_ range: Range<Int>) -> ByteBuffer {
+    package func slice(_ range: Range<Int>) -> ByteBuffer {
         self.text.getSlice(at: self.text.readerIndex + range.lowerBound, length: range.count) ?? ByteBuffer()
     }
 
@@ -120,7 +125,14 @@ struct SocketPacket: Sendable {
                 return []
             }
         case .connectError:
-            throw PacketError(.malformed, "Socket.IO: CONNECT_ERROR from a client")
+            guard self.sender == .server else {
+                throw PacketError(.malformed, "Socket.IO: CONNECT_ERROR from a client")
+            }
+            guard let data = self.data else { return }
+            _ = try self.scan(bytes, data) { (scanner: inout JSONScanner) throws(JSONSyntaxError) in
+                try scanner.skipValue()
+                return []
+            }
         case .event, .binaryEvent, .ack, .binaryAck:
             guard let data = self.data, bytes[data.lowerBound] == 0x5B else {
                 throw PacketError(.malformed, "Socket.IO: an array is missing")

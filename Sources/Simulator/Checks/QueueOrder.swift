@@ -1,0 +1,185 @@
+/// Everybody's way through the queue: places that never get worse, nobody overtaken, no more inside than may be.
+///
+/// Who was before whom is known without doubt where one had the answer to their joining before the other sent theirs.
+/// Overtaken is who was there all the time and still waits some time after somebody behind them was let in.
+///
+/// - Bounds: one entry per user, one moment per admission.
+package struct QueueOrder: Sendable {
+    private struct Stay {
+        let number: Int
+        /// When joining was first sent, and first answered.
+        var joinSent: Moment
+        var joinRead: Moment?
+        var isDrawn = false
+        var admittedAt: Moment?
+        var passUntil = Moment.never
+        /// Place and how many had gone when it was told, to know what later places mean.
+        var firstPlace: (position: Int, gone: Int)?
+    }
+
+    private struct Presence {
+        var sockets = 0
+        var since = Moment.never
+    }
+
+    private struct Admission {
+        let user: Int
+        let at: Moment
+        let joinSent: Moment
+    }
+
+    /// Two ticks of a leader and a take-over by another, and the way of the message.
+    static let grace = Duration.seconds(5)
+    /// How long one must have been there to count as present.
+    static let settling = Duration.seconds(6)
+    static let tolerance = Duration.milliseconds(250)
+
+    private let maxActive: Int?
+    private var stays: [Int: Stay] = [:]
+    private var presences: [Int: Presence] = [:]
+    /// The last place told to each fan; tabs of one user are told by different sockets.
+    private var positions: [Int: (stay: Int, position: Int, at: Moment)] = [:]
+    private var stayCount = 0
+    /// When each user's last stay ended: what tabs are told of it may be on its way still.
+    private var lastEnded: [Int: Moment] = [:]
+    private var unjudged: [Admission] = []
+    /// When each place ahead became free, as seen from here.
+    private var gone: [Moment] = []
+    package private(set) var admitted = 0
+    package private(set) var mostActive = 0
+    private var breaches: [Breach] = []
+
+    package init(maxActive: Int? = nil) { self.maxActive = maxActive }
+
+    package mutating func takeBreaches() -> [Breach] {
+        defer { self.breaches = [] }
+        return self.breaches
+    }
+
+    package func isWaiting(_ user: Int) -> Bool {
+        self.stays[user].map { $0.joinRead != nil && $0.admittedAt == nil } ?? false
+    }
+    package var waiting: Int { self.stays.values.count { $0.joinRead != nil && $0.admittedAt == nil } }
+
+    // MARK: What was done and answered
+
+    package mutating func connected(_ user: Int, at: Moment) {
+        var presence = self.presences[user] ?? Presence()
+        if presence.sockets == 0 { presence.since = at }
+        presence.sockets += 1
+        self.presences[user] = presence
+    }
+
+    package mutating func disconnected(_ user: Int, at: Moment) {
+        guard var presence = self.presences[user] else { return }
+        presence.sockets = max(presence.sockets - 1, 0)
+        if presence.sockets == 0 { presence.since = .never }
+        self.presences[user] = presence
+    }
+
+    package mutating func sentJoin(_ user: Int, at: Moment) {
+        if self.stays[user] == nil { self.begin(user, at) }
+    }
+
+    private mutating func begin(_ user: Int, _ joinSent: Moment) {
+        self.stayCount += 1
+        self.stays[user] = Stay(number: self.stayCount, joinSent: joinSent)
+    }
+
+    /// Joining was answered: the person waits.
+    package mutating func joined(_ user: Int, isDrawn: Bool, sentAt: Moment, at: Moment) {
+        // The pass ran out while nobody was there to be told: this is a new place.
+        if let stay = self.stays[user], stay.admittedAt != nil, stay.passUntil < sentAt { self.begin(user, sentAt) }
+        guard var stay = self.stays[user], stay.admittedAt == nil else { return }
+        if stay.joinRead == nil { stay.joinRead = at }
+        stay.isDrawn = stay.isDrawn || isDrawn
+        self.stays[user] = stay
+    }
+
+    /// A place that was told to a fan, by an answer or by a message.
+    ///
+    /// - Returns: how old the news is: how long ago the last of those who had to go for it was seen to go.
+    @discardableResult
+    package mutating func told(_ fan: Int, of user: Int, position: Int, at: Moment) -> Duration? {
+        guard var stay = self.stays[user], stay.admittedAt == nil else { return nil }
+        if let ended = self.lastEnded[user], at < ended + Self.settling { return nil }
+        if let before = self.positions[fan], before.stay == stay.number, position > before.position {
+            let words = "place \(before.position) was told at \(before.at.text), then \(position)"
+            self.breaches.append(Breach(.positionWorse, fans: [user], at: at, words))
+        }
+        self.positions[fan] = (stay.number, position, at)
+        guard let first = stay.firstPlace else {
+            stay.firstPlace = (position, self.gone.count)
+            self.stays[user] = stay
+            return nil
+        }
+        let needed = first.gone + first.position - position
+        guard needed > first.gone, needed <= self.gone.count else { return nil }
+        return max(at - self.gone[needed - 1], .zero)
+    }
+
+    package mutating func admitted(_ user: Int, until: Moment, at: Moment) {
+        guard var stay = self.stays[user] else { return }
+        stay.passUntil = until
+        if stay.admittedAt == nil {
+            stay.admittedAt = at
+            self.admitted += 1
+            self.gone.append(at)
+            if !stay.isDrawn, stay.joinRead != nil {
+                self.unjudged.append(Admission(user: user, at: at, joinSent: stay.joinSent))
+            }
+        }
+        self.stays[user] = stay
+    }
+
+    /// The stay is over, or may be: the person left, the pass ran out, the queue was cleared.
+    package mutating func ended(_ user: Int, at: Moment) {
+        guard let stay = self.stays.removeValue(forKey: user) else { return }
+        self.lastEnded[user] = at
+        if stay.admittedAt == nil { self.gone.append(at) }
+    }
+
+    // MARK: Checks
+
+    /// Judges what is old enough to be judged. Call it a few times a second.
+    package mutating func tick(_ now: Moment) {
+        self.countActive(now)
+        let due = self.unjudged.filter { $0.at + Self.grace <= now }
+        guard !due.isEmpty else { return }
+        self.unjudged.removeAll { $0.at + Self.grace <= now }
+        let waiting = self.presentSinceLong()
+        for admission in due {
+            let overtaken = waiting.first { $0.joined < admission.joinSent && $0.since + Self.settling < admission.at }
+            guard let overtaken else { continue }
+            let words =
+                "the first joined by \(overtaken.joined.text) and waits still; the second sent theirs at "
+                + "\(admission.joinSent.text) and was let in at \(admission.at.text)"
+            self.breaches.append(Breach(.overtaken, fans: [overtaken.user, admission.user], at: now, words))
+        }
+    }
+
+    /// Those who wait and are there, earliest first, with the moment since when both is so.
+    private func presentSinceLong() -> [(user: Int, joined: Moment, since: Moment)] {
+        var list: [(user: Int, joined: Moment, since: Moment)] = []
+        for (user, stay) in self.stays where stay.admittedAt == nil && !stay.isDrawn {
+            guard let joined = stay.joinRead, let presence = self.presences[user], presence.since != .never else {
+                continue
+            }
+            list.append((user, joined, max(presence.since, joined)))
+        }
+        return list.sorted { ($0.joined, $0.user) < ($1.joined, $1.user) }
+    }
+
+    private mutating func countActive(_ now: Moment) {
+        var active = 0
+        for stay in self.stays.values {
+            if let at = stay.admittedAt, at <= now, stay.passUntil > now + Self.tolerance { active += 1 }
+        }
+        if let maxActive, active > maxActive, self.mostActive <= maxActive {
+            self.breaches.append(
+                Breach(.tooManyActive, fans: [], at: now, "\(active) passes are alive, \(maxActive) may be")
+            )
+        }
+        self.mostActive = max(self.mostActive, active)
+    }
+}

@@ -1,0 +1,42 @@
+package import SocketIOClient
+
+/// What is played: who comes, when, and how they behave. The same plan and seed make the same fans.
+package struct SimulationPlan: Sendable {
+    package var eventID: String
+    package var servers: [ServerAddress]
+    package var fans: Int
+    package var seed: UInt64 = 1
+    /// Everybody has come by then; most of them early, as at the minute of an opening.
+    package var arrival: Duration = .seconds(10)
+    /// The median of how long a person takes to make up their mind.
+    package var thinking: Duration = .seconds(2)
+    /// The play ends at the latest then.
+    package var duration: Duration = .seconds(300)
+    /// Shares of the fans, 0 to 1.
+    package var bots = 0.05
+    package var dropOuts = 0.2
+    package var reloads = 0.1
+    package var abandoned = 0.05
+    /// Checked if known: the event's `maxActive`.
+    package var maxActive: Int?
+    /// How long a request may take before a fan gives it up.
+    package var patience: Duration = .seconds(30)
+
+    /// Makes the keys of orders differ from those of the same fans in an earlier play.
+    package let run = "play-\(UInt64.random(in: 0...UInt64.max))"
+
+    package init(eventID: String, servers: [ServerAddress], fans: Int) {
+        self.eventID = eventID
+        self.servers = servers
+        self.fans = fans
+    }
+
+    /// When each fan comes: a burst that dies away.
+    package func arrivals() -> [Moment] {
+        var random = FanRandom(seed: self.seed, stream: -1)
+        return (0..<self.fans).map { _ in
+            let early = random.fraction()
+            return .seconds(self.arrival.inSeconds * early * early)
+        }
+    }
+}
