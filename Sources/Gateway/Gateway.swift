@@ -216,7 +216,7 @@ package struct Gateway: Sendable {
             announcer,
             sessionGuard,
             application,
-            Drain(state: drain, sockets: sockets, logger: logger),
+            Drain(state: drain, sockets: sockets, notice: settings.drainNotice, logger: logger),
         ]
         // After the stores, before whoever asks it: it closes its connections when nobody will ask any more.
         if let oauth { services.insert(oauth, at: 2) }
@@ -237,7 +237,7 @@ package struct Gateway: Sendable {
             if let origin = request.header("Origin"), !origins.allows(origin, host: request.header("Host")) {
                 return EngineRefusal(status: 403, message: "Origin not allowed")
             }
-            if drain.isDraining || addresses.isFull(request.remoteAddress) {
+            if drain.refusesSockets || addresses.isFull(request.remoteAddress) {
                 return EngineRefusal(status: 503, message: "Try again", retryAfterSeconds: Int.random(in: 1...5))
             }
             return nil

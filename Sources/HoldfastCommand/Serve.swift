@@ -27,6 +27,7 @@ struct Serve: AsyncParsableCommand {
               REQUIRED_GROUP                     only members of it, and administrators, may use the service [unset]
               MAX_CONNECTIONS_PER_ADDRESS        sockets of one address [10000]
               STATE_TTL                          seconds a user's state outlives the last activity [3600]
+              DRAIN_NOTICE_SECONDS               seconds of serving on after SIGTERM, until balancers notice [5]
               HOLDFAST_INSTANCE                  name in logs [host:port]
               PAYMENT_WEBHOOK_SECRET             signs incoming payment results [unset]
               EXTERNAL_AUTH_URL                  issuer of an OAuth 2.0 or OpenID provider; turns /oauth/* on [unset]
