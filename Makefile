@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help run test test-unit test-services test-protocol test-interop test-journeys test-browser test-api test-fuzz test-sanitizers bench docs format lint check clean-data
+.PHONY: help run test test-unit test-services test-protocol test-interop test-journeys test-browser test-api test-fuzz test-sanitizers test-fault test-fault-mutants cluster soak bench docs format lint check clean-data
 
 help:  ## lists the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -39,6 +39,18 @@ test-sanitizers:  ## Swift tests under the thread and the address sanitizer
 
 bench:  ## measures the Socket.IO server beside nchan, Centrifuge and python-socketio, one core each
 	@scripts/bench.sh
+
+cluster:  ## three instances behind HAProxy, on private stores; prints the addresses
+	@scripts/cluster.sh
+
+test-fault:  ## breaks stores, instances, clocks and clients under load, and compares the books
+	@scripts/test-fault.sh
+
+test-fault-mutants:  ## the same with safeguards removed: the tests have to notice
+	@scripts/test-fault.sh mutants
+
+soak:  ## MINUTES (60) of people coming and going: memory, keys and descriptors must not grow
+	@scripts/soak.sh
 
 docs:  ## the libraries' documentation, into .build/docs
 	@scripts/docs.sh

@@ -43,7 +43,7 @@ def breaches(cluster):
 
 async def check(cluster, crowd, doors=None):
     """All of it, when everything under way has come to its end."""
-    doors = doors or cluster.alive
+    doors = cluster.alive if doors is None else doors
     found = list(crowd.breaches)
     await asyncio.to_thread(
         until, lambda: cluster.sql("SELECT count(*) FROM outbox") == ["0"], SETTLING_SECONDS, "the outbox running empty"

@@ -152,7 +152,7 @@ class Cluster:
         self.instances += started
         for instance in started:
             until(instance.is_ready, 30, f"{instance.name} becoming ready")
-        return started[0]
+        return started[0] if started else None
 
     @property
     def alive(self):

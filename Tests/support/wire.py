@@ -10,7 +10,8 @@ class Wire:
 
     def __init__(self, url):
         parts = urllib.parse.urlsplit(url)
-        self._target = (parts.hostname, parts.port)
+        # Where new connections go; another address is a failover.
+        self.target = (parts.hostname, parts.port)
         self._lock = threading.Lock()
         self._connections = set()
         # Called with each piece that goes to the service; False cuts the connection before it arrives.
@@ -55,7 +56,7 @@ class Wire:
             except OSError:
                 return
             try:
-                far = socket.create_connection(self._target)
+                far = socket.create_connection(self.target)
             except OSError:
                 near.close()
                 continue
