@@ -91,7 +91,7 @@ async def test_while_redis_is_away_sockets_stay_and_all_returns_by_itself_within
         await books.check(cluster, crowd)
         assert [watcher.heard("(disconnected)") for watcher in watchers] == [[]] * 4, "sockets stay"
         # The same sockets, without a word of theirs, hear what happens now.
-        seat = next(s for s in crowd._seats if cluster.sql(FREE.format(event=event, seat=s)) == ["t"])
+        seat = next(s for s in crowd.seats if cluster.sql(FREE.format(event=event, seat=s)) == ["t"])
         await watchers[0].call("seat-selection-changed", {"eventId": event, "seats": [seat]})
         for watcher in watchers:
             await watcher.hears("seat-locked", lambda data: data["seatIds"] == [seat])
@@ -118,7 +118,7 @@ async def test_a_seat_map_misses_no_message_while_subscriptions_are_killed_over_
                 assert int(cluster.redis("CLIENT", "KILL", "TYPE", "pubsub")) >= 1
         await books.check(cluster, crowd)
         # One more message tells that all before it have arrived.
-        seat = next(s for s in crowd._seats if cluster.sql(FREE.format(event=event, seat=s)) == ["t"])
+        seat = next(s for s in crowd.seats if cluster.sql(FREE.format(event=event, seat=s)) == ["t"])
         await watchers[0].call("seat-selection-changed", {"eventId": event, "seats": [seat]})
         for watcher in watchers:
             await watcher.hears("seat-locked", lambda data: data["seatIds"] == [seat])

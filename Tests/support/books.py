@@ -63,17 +63,17 @@ async def check(cluster, crowd, doors=None):
             found.append(f"the payment of {reservation} was acknowledged and it is {status}")
         if reservation in crowd.cancelled and status == "paid":
             found.append(f"{reservation} was cancelled and is paid")
-    found += await views(cluster, crowd.event, doors)
+    found += await views(cluster, crowd, doors)
     assert not found, "\n".join(found[:20]) + f"\n{crowd.answers.most_common(20)}"
     assert crowd.ordered, f"nobody ordered anything: {crowd.answers.most_common(20)}"
 
 
-async def views(cluster, event, doors):
+async def views(cluster, crowd, doors):
     """The maps of all instances against each other and PostgreSQL, until they agree or five seconds are over."""
+    event = crowd.event
     statement = f"SELECT seat_id FROM seat_claims WHERE live AND event_id = '{event}'"
-    token = (await asyncio.to_thread(cluster.tokens, 1))[0]
     differences = []
-    async with aiohttp.ClientSession(headers={"Authorization": f"Bearer {token}"}) as session:
+    async with aiohttp.ClientSession(headers={"Authorization": f"Bearer {crowd.tokens[0]}"}) as session:
         for _ in range(25):
             taken, differences = set(cluster.sql(statement)), []
             for door in doors:

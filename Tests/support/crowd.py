@@ -26,10 +26,14 @@ def create_house(cluster, hold_seconds=5, **changes):
 class Crowd:
     """Use as an async context manager: people come on entering and stop on leaving.
 
-    `doors` are what has a `url`: instances or a balancer. Who finds a door closed tries the next one.
+    `doors` are what has a `url`: instances or a balancer. Who finds a door closed tries the next one. With
+    `passes_end` those who were let in come again. `tokens` are those of load-1 and
+    on, if somebody has made them already.
     """
 
-    def __init__(self, cluster, event, doors, buyers=8, queuers=0, methods=None, seed=None):
+    def __init__(
+        self, cluster, event, doors, buyers=8, queuers=0, methods=None, seed=None, passes_end=False, tokens=None
+    ):
         self.cluster, self.event, self.doors = cluster, event, doors
         self.random = random.Random(seed)
         self.methods = methods or {"sandbox": 8, "sandbox-decline": 1}
@@ -38,8 +42,8 @@ class Crowd:
         self.ordered, self.paid, self.cancelled = {}, {}, set()
         self.unknown = set()
         self.slowest = 0.0
-        self._buyers, self._queuers = buyers, queuers
-        self._tokens, self._renewal = cluster.tokens(buyers + queuers), None
+        self._buyers, self._queuers, self._passes_end = buyers, queuers, passes_end
+        self.tokens, self._renewal = tokens or cluster.tokens(buyers + queuers), None
         self._turn = itertools.count()
         self._stopping = asyncio.Event()
 
@@ -47,7 +51,7 @@ class Crowd:
         self._session = aiohttp.ClientSession(
             timeout=aiohttp.ClientTimeout(total=SECONDS_PER_REQUEST), connector=aiohttp.TCPConnector(limit=0)
         )
-        self._seats = [seat["id"] for seat in (await self.ask(0, "GET", f"/api/events/{self.event}/seats"))[1]["seats"]]
+        self.seats = [seat["id"] for seat in (await self.ask(0, "GET", f"/api/events/{self.event}/seats"))[1]["seats"]]
         self._tasks = [asyncio.create_task(self._buy_until_stopped(number)) for number in range(self._buyers)]
         self._tasks += [
             asyncio.create_task(self._wait_in_line(self._buyers + number)) for number in range(self._queuers)
@@ -80,7 +84,7 @@ class Crowd:
     async def ask(self, number, method, path, body=None, headers=None):
         """One request; a status of 0 means that the connection was refused or lost."""
         door = self.doors[next(self._turn) % len(self.doors)]
-        token = self._tokens[number]
+        token = self.tokens[number]
         headers = {"Authorization": f"Bearer {token}"} | (headers or {})
         start = time.monotonic()
         try:
@@ -112,7 +116,7 @@ class Crowd:
 
     async def _sign_in_again(self, token, number):
         """Sessions are gone: everybody gets a new one, once."""
-        if self._tokens[number] != token:
+        if self.tokens[number] != token:
             return
         if self._renewal is None:
             self._renewal = asyncio.create_task(self._renew())
@@ -120,7 +124,7 @@ class Crowd:
 
     async def _renew(self):
         try:
-            self._tokens = await asyncio.to_thread(self.cluster.tokens, len(self._tokens))
+            self.tokens = await asyncio.to_thread(self.cluster.tokens, len(self.tokens))
         except AssertionError:
             await asyncio.sleep(0.5)  # A store is away; the next 401 tries again.
         finally:
@@ -134,7 +138,7 @@ class Crowd:
             await asyncio.sleep(self.random.uniform(0, 0.05))
 
     async def _buy(self, number):
-        wanted = self.random.sample(self._seats, self.random.choice((1, 1, 2)))
+        wanted = self.random.sample(self.seats, self.random.choice((1, 1, 2)))
         status, _ = await self.ask(number, "POST", "/api/seats/lock", {"eventId": self.event, "seatIds": wanted})
         if status != 200:
             if status == 422:
@@ -176,7 +180,9 @@ class Crowd:
         best = None
         while not self._stopping.is_set():
             status, standing = await self.ask(number, "POST", f"/api/queue/check/{self.event}")
-            if status == 200:
+            if status == 200 and self._passes_end and standing["status"] == "admitted":
+                best = None  # Their pass will end, and they stand in line anew.
+            elif status == 200:
                 position = {"waiting": standing.get("position"), "admitted": 0}.get(standing["status"])
                 if position is None:
                     self.breaches.append(f"load-{number + 1} stood at {best} and is now {standing['status']}")
