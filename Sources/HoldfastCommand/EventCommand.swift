@@ -85,7 +85,7 @@ struct EventCommand: AsyncParsableCommand {
                     throw CommandFailure("there is no event \(id)")
                 }
                 guard event.status == .closed else {
-                    throw CommandFailure("the event is \(event.status.rawValue): run 'holdfast event close \(id)' first")
+                    throw CommandFailure("the event is \(event.status.rawValue); 'holdfast event close \(id)' first")
                 }
                 guard try await slices.orders.isSettled(id) else {
                     throw CommandFailure("orders of the event wait for their payment; try again when they have ended")
