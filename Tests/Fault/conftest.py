@@ -3,9 +3,9 @@ import pytest
 from stores import Stores
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def stores():
-    """A PostgreSQL and a Redis for the tests of a module, which may break them and must start them again."""
+    """A PostgreSQL and a Redis for all tests, which may break them and must start them again."""
     with Stores() as running:
         yield running
 

@@ -11,7 +11,9 @@ from crowd import Crowd, create_house
 from regulars import Regular
 
 
-@pytest.mark.parametrize("stickiness", [True, False], ids=["sticky", "anywhere"])
+@pytest.mark.parametrize(
+    "stickiness", [pytest.param(True, id="sticky", marks=pytest.mark.short), pytest.param(False, id="anywhere")]
+)
 async def test_a_rolling_restart_under_load_loses_nothing_and_answers_no_request_with_5xx(stickiness):
     with Cluster(instances=3, DRAIN_NOTICE_SECONDS=5) as cluster:
         event = create_house(cluster, hold_seconds=300)

@@ -10,6 +10,7 @@ import uuid
 
 import aiohttp
 import books
+import pytest
 
 from cluster import Cluster, until
 from crowd import Crowd, create_house
@@ -33,6 +34,7 @@ async def tell(door, payment, reservation, kind, message=None):
             return answer.status
 
 
+@pytest.mark.short
 async def test_money_that_comes_after_the_seats_were_sold_to_another_goes_back_once():
     with Cluster(instances=2, PAYMENT_WEBHOOK_SECRET=SECRET) as cluster:
         event = cluster.create_event(sale={"opensAt": None, "maxSeatsPerUser": 4, "holdSeconds": 2})

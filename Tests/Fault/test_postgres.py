@@ -5,6 +5,7 @@ import random
 import uuid
 
 import books
+import pytest
 
 from cluster import Cluster
 from crowd import Crowd, create_house
@@ -46,6 +47,7 @@ async def test_while_postgresql_is_away_sockets_stay_and_all_returns_by_itself_w
         await everybody_leaves(watcher)
 
 
+@pytest.mark.short
 async def test_an_order_whose_commit_was_cut_off_is_found_again_under_its_key(stores):
     with Cluster(instances=0, stores=stores) as cluster, Wire(cluster.database_url) as wire:
         through = wire.through(cluster.environment["DATABASE_URL"])

@@ -5,6 +5,7 @@ import threading
 import time
 
 import books
+import pytest
 
 from cluster import Cluster
 from crowd import Crowd, create_house
@@ -27,6 +28,7 @@ async def test_redis_wiped_in_the_middle_of_a_sale_costs_nobody_an_order_or_a_pl
         assert waiting.breaches == []
 
 
+@pytest.mark.short
 async def test_a_hold_of_before_a_wipe_buys_nothing_that_was_granted_since(stores):
     with Cluster(instances=1, stores=stores) as cluster, Wire(cluster.redis_url) as wire:
         far = cluster.start(1, REDIS_URL=wire.through(cluster.environment["REDIS_URL"]))

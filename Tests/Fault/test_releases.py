@@ -4,6 +4,7 @@ import asyncio
 import os
 
 import books
+import pytest
 
 from cluster import Cluster
 from crowd import Crowd, create_house
@@ -47,6 +48,7 @@ async def test_messages_of_another_release_are_passed_over(stores):
         await everybody_leaves(*fans)
 
 
+@pytest.mark.short
 async def test_fields_that_this_release_does_not_know_change_nothing(stores):
     with Cluster(instances=1, stores=stores) as cluster:
         event, door = create_house(cluster), cluster.instances[0]
