@@ -14,6 +14,12 @@ from steps import lock, reserve, returns
 from wire import Wire
 
 
+async def rebuilt(cluster, crowd):
+    """What operations.md tells an operator to do after a Redis that went back in time; then the maps are right too."""
+    await asyncio.to_thread(cluster.command, "rebuild", "--event", crowd.event)
+    await books.check(cluster, crowd)
+
+
 async def test_redis_wiped_in_the_middle_of_a_sale_costs_nobody_an_order_or_a_place(stores):
     with Cluster(instances=3, stores=stores) as cluster:
         event = create_house(cluster)
@@ -70,7 +76,8 @@ async def test_redis_killed_and_started_from_an_old_file_sells_no_seat_twice(sto
             stores.bring_back_redis_file()
             stores.again("redis")
             await crowd.orders(40)
-        await books.check(cluster, crowd)
+        await books.check(cluster, crowd, doors=[])
+        await rebuilt(cluster, crowd)
 
 
 async def test_while_redis_is_away_sockets_stay_and_all_returns_by_itself_within_two_seconds(stores):
@@ -146,4 +153,5 @@ async def test_a_replica_promoted_behind_a_partition_sells_no_seat_twice(stores)
                 began = time.monotonic()
                 await crowd.orders(30)
                 assert time.monotonic() - began < 30
-            await books.check(cluster, crowd)
+            await books.check(cluster, crowd, doors=[])
+            await rebuilt(cluster, crowd)
