@@ -180,9 +180,8 @@ class Crowd:
         best = None
         while not self._stopping.is_set():
             status, standing = await self.ask(number, "POST", f"/api/queue/check/{self.event}")
-            if status == 200 and self._passes_end and standing["status"] == "admitted":
-                best = None  # Their pass will end, and they stand in line anew.
-            elif status == 200:
+            # A pass that ended between two looks sends its owner to the end of the line, rightly.
+            if status == 200 and not self._passes_end:
                 position = {"waiting": standing.get("position"), "admitted": 0}.get(standing["status"])
                 if position is None:
                     self.breaches.append(f"load-{number + 1} stood at {best} and is now {standing['status']}")
