@@ -32,10 +32,10 @@ unset DATABASE_URL REDIS_URL SERVICE_DATABASE_URL SERVICE_REDIS_URL
 
 if [ "${1:-}" = mutants ]; then
     noticed=0 missed=0
-    while read -r mutant test; do
+    while read -r mutant test notice; do
         HOLDFAST_MUTANT=$mutant "$venv/bin/pytest" -q "Tests/Fault/$test" >"$results/$mutant.log" 2>&1
-        # 1: a test failed. Anything else, and success above all, is no notice.
-        if [ $? -eq 1 ] && grep -q '^1 failed' "$results/$mutant.log"; then
+        # 1: a test failed. For another reason, or not at all, is no notice.
+        if [ $? -eq 1 ] && grep '^E ' "$results/$mutant.log" | grep -qF "$notice"; then
             noticed=$((noticed + 1)); printf '%-12s noticed by %s\n' "$mutant" "$test"
         else
             missed=$((missed + 1)); printf '%-12s NOT NOTICED by %s; see %s\n' "$mutant" "$test" "$results/$mutant.log"

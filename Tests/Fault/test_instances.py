@@ -80,18 +80,18 @@ async def test_an_instance_killed_between_commit_and_telling_redis_leaves_no_sea
 @pytest.mark.short
 async def test_an_instance_stopped_past_its_holds_life_sells_nothing_that_another_bought_since(stores):
     with Cluster(instances=2, stores=stores) as cluster:
-        event = cluster.create_event(sale={"opensAt": None, "maxSeatsPerUser": 4, "holdSeconds": 2})
+        event = cluster.create_event(sale={"opensAt": None, "maxSeatsPerUser": 4, "holdSeconds": 3})
         sleeper, awake = cluster.instances
         late, quick = (Fan(token) for token in cluster.tokens(2))
-        await lock(late, sleeper, event, ["R-1-1"])
         with Session(cluster) as session:
             # The order stops where Redis has said that the seat is held and PostgreSQL has not been asked.
             session.lock(f"hf:seats:buyer:{event}:load-1")
+            await lock(late, sleeper, event, ["R-1-1"])
             order = asyncio.create_task(reserve(late, sleeper, event, ["R-1-1"], expect=409))
             waits = "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
             await asyncio.to_thread(until, lambda: cluster.sql(waits), what="the order waiting")
             sleeper.process.send_signal(signal.SIGSTOP)
-            await asyncio.sleep(2.2)
+            await asyncio.sleep(3.2)
             # Meanwhile the seat is granted to another, sold, and given back: no claim stands in the way.
             await lock(quick, awake, event, ["R-1-1"])
             bought = await reserve(quick, awake, event, ["R-1-1"])
