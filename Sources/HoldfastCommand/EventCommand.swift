@@ -11,7 +11,7 @@ struct EventCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "event",
         abstract: "What is on sale.",
-        subcommands: [Create.self, List.self, Open.self, Pause.self, Close.self, Archive.self]
+        subcommands: [Create.self, List.self, Open.self, Pause.self, Close.self, Archive.self, VerifyDraw.self]
     )
 
     struct Create: AsyncParsableCommand {
