@@ -37,6 +37,7 @@ let lifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "sw
 let unixSignals = Target.Dependency.product(name: "UnixSignals", package: "swift-service-lifecycle")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let metrics = Target.Dependency.product(name: "Metrics", package: "swift-metrics")
+let coreMetrics = Target.Dependency.product(name: "CoreMetrics", package: "swift-metrics")
 let asyncAlgorithms = Target.Dependency.product(name: "AsyncAlgorithms", package: "swift-async-algorithms")
 let deque = Target.Dependency.product(name: "DequeModule", package: "swift-collections")
 let httpClient = Target.Dependency.product(name: "AsyncHTTPClient", package: "async-http-client")
@@ -90,6 +91,9 @@ let package = Package(
             dependencies: ["CLibPQ", "ConnectionPool", logging, lifecycle, metrics, crypto],
             swiftSettings: settingsOverC
         ),
+
+        // MARK: Metrics
+        .target(name: "PrometheusMetrics", dependencies: [coreMetrics], swiftSettings: settings),
 
         // MARK: Socket.IO
         .target(name: "EngineIO", dependencies: [nioCore], swiftSettings: settings),
@@ -202,7 +206,8 @@ let package = Package(
         .target(
             name: "Orders",
             dependencies: [
-                "HoldfastCore", "Events", "Seating", "Redis", "Postgres", crypto, logging, lifecycle, metrics,
+                "HoldfastCore", "Events", "Seating", "Redis", "Postgres", crypto, httpClient, nioCore, nioHTTP1,
+                logging, lifecycle, metrics,
             ],
             swiftSettings: settings
         ),
@@ -213,9 +218,9 @@ let package = Package(
             dependencies: [
                 "HoldfastCore", "Accounts", "Sessions", "OAuth", "Presence", "Events", "WaitingRoom", "Seating",
                 "Orders",
-                "EngineIOServer", "SocketIO", "SocketIORedis", "Redis", "Postgres",
-                hummingbird, hummingbirdCore, httpTypes, nioCore, nioFoundation, nioHTTP1, logging, lifecycle, metrics,
-                configuration, asyncAlgorithms,
+                "EngineIOServer", "SocketIO", "SocketIORedis", "Redis", "Postgres", "PrometheusMetrics", crypto,
+                nioPosix, hummingbird, hummingbirdCore, httpTypes, nioCore, nioFoundation, nioHTTP1, logging, lifecycle,
+                metrics, configuration, asyncAlgorithms,
             ],
             swiftSettings: settings
         ),
@@ -231,8 +236,8 @@ let package = Package(
             name: "HoldfastCommand",
             dependencies: [
                 "Gateway", "Accounts", "Sessions", "Presence", "Events", "WaitingRoom", "Seating", "Orders",
-                "HoldfastCore", "Redis", "Postgres", argumentParser, configuration, httpClient, lifecycle, unixSignals,
-                logging, nioCore, nioHTTP1, nioPosix,
+                "HoldfastCore", "Redis", "Postgres", "PrometheusMetrics", argumentParser, configuration, httpClient,
+                lifecycle, unixSignals, logging, metrics, nioCore, nioHTTP1, nioPosix,
             ],
             swiftSettings: settings
         ),
@@ -247,6 +252,11 @@ let package = Package(
         .testTarget(
             name: "ConnectionPoolTests",
             dependencies: ["ConnectionPool", "TestSupport"],
+            swiftSettings: settings
+        ),
+        .testTarget(
+            name: "PrometheusMetricsTests",
+            dependencies: ["PrometheusMetrics", coreMetrics],
             swiftSettings: settings
         ),
         .testTarget(

@@ -146,6 +146,8 @@ package struct Event: Sendable, Equatable {
     package var createdAt: ServerTime
     /// Rises with every change of the queue's rules.
     package var queueVersion: Int64
+    /// Rises with every change.
+    package var version: Int64
 
     package init(
         id: EventID,
@@ -161,7 +163,8 @@ package struct Event: Sendable, Equatable {
         layoutVersion: Int,
         seatCount: Int,
         createdAt: ServerTime,
-        queueVersion: Int64 = 1
+        queueVersion: Int64 = 1,
+        version: Int64 = 1
     ) {
         self.id = id
         self.title = title
@@ -177,6 +180,7 @@ package struct Event: Sendable, Equatable {
         self.seatCount = seatCount
         self.createdAt = createdAt
         self.queueVersion = queueVersion
+        self.version = version
     }
 
     /// Numbered seats and standing places.

@@ -6,8 +6,7 @@ extension EventFile {
     /// - Throws: ``Problem`` with ``ProblemCode/invalid``.
     package func validate() throws(Problem) {
         var errors: [Problem.FieldError] = []
-        if !Self.isText(title, maxBytes: 400) { errors.append(.init("title", "must be 1 to 400 bytes of text")) }
-        if !Self.isText(venue, maxBytes: 400) { errors.append(.init("venue", "must be 1 to 400 bytes of text")) }
+        errors += Self.errors(inTitle: title, venue: venue)
         if currency.utf8.count != 3 || !currency.utf8.allSatisfy({ (65...90).contains($0) }) {
             errors.append(.init("currency", "must be three capital letters"))
         }
@@ -16,7 +15,14 @@ extension EventFile {
         throw Problem(.invalid, "\(first.field) \(first.detail).", errors: errors)
     }
 
-    private static func errors(in sale: SaleRules) -> [Problem.FieldError] {
+    static func errors(inTitle title: String, venue: String) -> [Problem.FieldError] {
+        var errors: [Problem.FieldError] = []
+        if !isText(title, maxBytes: 400) { errors.append(.init("title", "must be 1 to 400 bytes of text")) }
+        if !isText(venue, maxBytes: 400) { errors.append(.init("venue", "must be 1 to 400 bytes of text")) }
+        return errors
+    }
+
+    static func errors(in sale: SaleRules) -> [Problem.FieldError] {
         var errors: [Problem.FieldError] = []
         if !(1...100).contains(sale.maxSeatsPerUser) {
             errors.append(.init("sale.maxSeatsPerUser", "must be 1 to 100"))

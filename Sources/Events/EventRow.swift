@@ -9,7 +9,7 @@ enum EventRow {
         (extract(epoch FROM opens_at) * 1000)::bigint, max_seats_per_user, hold_seconds, no_orphan_seats, \
         queue_enabled, queue_max_active, queue_rate_per_minute, queue_mode, queue_pass_seconds, queue_paused, \
         sections::text, general_admission::text, layout_version, seat_count, \
-        (extract(epoch FROM created_at) * 1000)::bigint, queue_version
+        (extract(epoch FROM created_at) * 1000)::bigint, queue_version, version
         """
 
     /// - Returns: the event and its place in the list.
@@ -17,7 +17,7 @@ enum EventRow {
         let (
             listing, id, title, venue, startsAt, currency, status, opensAt, maxSeats, holdSeconds, noOrphans,
             queueEnabled, maxActive, ratePerMinute, mode, passSeconds, queuePaused, sections, generalAdmission,
-            layoutVersion, seatCount, createdAt, queueVersion
+            layoutVersion, seatCount, createdAt, queueVersion, version
         ) = try row.decode(
             (
                 Int64, String, String, String, Int64, String, String, Int64?, Int, Int, Bool, Bool, Int, Int, String,
@@ -55,7 +55,8 @@ enum EventRow {
             layoutVersion: layoutVersion,
             seatCount: seatCount,
             createdAt: ServerTime(millisecondsSinceEpoch: createdAt),
-            queueVersion: queueVersion
+            queueVersion: queueVersion,
+            version: version
         )
         return (event, listing)
     }

@@ -167,6 +167,66 @@ struct EventStore: Sendable {
         return try rows.map { try EventRow.decode($0).event }
     }
 
+    /// Changes what `change` names, under the event's lock.
+    ///
+    /// - Parameter version: the one the change is based on; nil for any.
+    func update(_ id: EventID, _ change: EventChange, onlyIf version: Int64?) async throws -> EventChangeOutcome {
+        try await postgres.withTransaction { transaction in
+            let rows = try await transaction.query(
+                "SELECT \(unescaped: EventRow.columns) FROM events WHERE id = \(id.rawValue)::uuid FOR UPDATE"
+            )
+            guard let before = try rows.first.map({ try EventRow.decode($0).event }) else { return .notFound }
+            if let version, version != before.version { return .changedMeanwhile(before) }
+            let event = try change.applied(to: before)
+            if event == before { return .changed(before) }
+            let changed = try await transaction.query(
+                """
+                UPDATE events SET title = \(event.title), venue = \(event.venue),
+                    starts_at = timestamptz 'epoch'
+                        + \(event.startsAt.millisecondsSinceEpoch)::bigint * interval '1 millisecond',
+                    opens_at = timestamptz 'epoch'
+                        + \(event.sale.opensAt?.millisecondsSinceEpoch as Int64?)::bigint * interval '1 millisecond',
+                    max_seats_per_user = \(event.sale.maxSeatsPerUser), hold_seconds = \(event.sale.holdSeconds),
+                    no_orphan_seats = \(event.sale.noOrphanSeats), queue_enabled = \(event.queue.enabled),
+                    queue_max_active = \(event.queue.maxActive),
+                    queue_rate_per_minute = \(event.queue.ratePerMinute), queue_mode = \(event.queue.mode.rawValue),
+                    queue_pass_seconds = \(event.queue.passSeconds), queue_paused = \(event.queue.paused),
+                    queue_version = queue_version + \(event.queue == before.queue ? 0 : 1)
+                WHERE id = \(id.rawValue)::uuid RETURNING \(unescaped: EventRow.columns)
+                """
+            )
+            return try changed.first.map { .changed(try EventRow.decode($0).event) } ?? .notFound
+        }
+    }
+
+    /// Removes an event that was never ordered from, with its seats and its queue.
+    func delete(_ id: EventID) async throws -> EventDeletion {
+        do {
+            return try await postgres.withTransaction { transaction in
+                let rows = try await transaction.query(
+                    "SELECT seat_count FROM events WHERE id = \(id.rawValue)::uuid FOR UPDATE"
+                )
+                guard let seats = try rows.first?.decode(Int.self) else { return .notFound }
+                let ordered = try await transaction.query(
+                    "SELECT 1 FROM reservations WHERE event_id = \(id.rawValue)::uuid LIMIT 1"
+                )
+                guard ordered.isEmpty else { return .hasOrders }
+                // In pieces, so that no statement takes longer than a statement may.
+                for end in stride(from: Self.seatsPerStatement, through: seats, by: Self.seatsPerStatement) {
+                    _ = try await transaction.query(
+                        "DELETE FROM seats WHERE event_id = \(id.rawValue)::uuid AND ordinal < \(end)"
+                    )
+                }
+                _ = try await transaction.query("DELETE FROM events WHERE id = \(id.rawValue)::uuid")
+                return .deleted
+            }
+        } catch let error as PostgresError where error.isForeignKeyViolation {
+            return .hasOrders  // Made while we deleted.
+        }
+    }
+
+    private static let seatsPerStatement = 20_000
+
     func updateQueue(_ id: EventID, _ change: QueueChange) async throws -> Event? {
         let rows = try await postgres.query(
             """

@@ -137,6 +137,27 @@ package final class Events: Sendable {
         try await store.setBlocked(isBlocked, seats, of: id)
     }
 
+    /// Changes an event that exists; every instance follows within a second.
+    ///
+    /// - Throws: ``Problem`` with ``ProblemCode/invalid`` for a value out of bounds, and for what may change only before
+    ///   the sale opens.
+    package func update(
+        _ id: EventID,
+        _ change: EventChange,
+        onlyIf version: Int64? = nil
+    ) async throws -> EventChangeOutcome {
+        let outcome = try await store.update(id, change, onlyIf: version)
+        cache.forget(id)
+        return outcome
+    }
+
+    /// Removes an event from which nobody ever ordered. One with orders stays for ever: they are the books.
+    package func delete(_ id: EventID) async throws -> EventDeletion {
+        let outcome = try await store.delete(id)
+        cache.forget(id)
+        return outcome
+    }
+
     /// Drops this instance's copy, as when another instance announced a change.
     package func forget(_ id: EventID) {
         cache.forget(id)

@@ -13,6 +13,7 @@ import OAuth
 package import Orders
 package import Postgres
 import Presence
+package import PrometheusMetrics
 package import Redis
 package import Seating
 package import ServiceLifecycle
@@ -70,6 +71,7 @@ package struct Slices: Sendable {
             // Play money buys no ticket in production, where no provider is built in yet: each method is refused.
             payments: SandboxPayments(isOffered: settings.environment != .production),
             webhookSecret: settings.paymentWebhookSecret,
+            announces: settings.webhookURL != nil,
             logger: logger
         )
     }
@@ -80,11 +82,14 @@ package struct Gateway: Sendable {
     /// In the order in which they depend on each other; shutdown runs backwards.
     package let services: [any Service]
 
-    /// - Parameter webRoot: the folder of the static client.
+    /// - Parameters:
+    ///   - webRoot: the folder of the static client.
+    ///   - registry: what swift-metrics was bootstrapped with, for `/metrics`.
     package init(
         settings: Settings,
         slices: Slices,
         webRoot: String,
+        registry: PrometheusRegistry,
         eventLoopGroup: any EventLoopGroup,
         logger: Logger,
         onServing: @escaping @Sendable (_ port: Int) -> Void
@@ -185,7 +190,12 @@ package struct Gateway: Sendable {
 
         let stores = Stores(postgres: slices.postgres, redis: slices.redis)
         let engine = Self.engine(io, addresses, origins, drain, eventLoopGroup, logger)
+        let watched = SocketMetrics()
+        namespace.onConnection(inline: { _ in watched.connected() })
+        namespace.onDisconnect(inline: { _, reason in watched.disconnected(reason) })
         let router = Self.router(settings, slices, stores, presence, passes, origins, drain, webRoot, oauth, vouch)
+        let process = ProcessFigures(version: Build.version)
+        MetricsRoutes(registry: registry, process: process, token: settings.metricsToken).add(to: router)
         let application = Application(
             router: router,
             server: .engineIO([engine]),
@@ -212,7 +222,8 @@ package struct Gateway: Sendable {
             ),
             QueueLeader(waitingRoom: slices.waitingRoom, onStatusChanged: { slices.events.forget($0.id) }),
             HoldSweeper(seating: slices.seating, redis: slices.redis, postgres: slices.postgres, logger: logger),
-            OrderSweeper(orders: slices.orders, redis: slices.redis, logger: logger),
+            HistoryWriter(redis: slices.redis, postgres: slices.postgres, logger: logger),
+            OrderSweeper(orders: slices.orders, logger: logger),
             RefreshCleaner(sessions: slices.sessions, logger: logger),
             AccessWriter(sessions: slices.sessions, logger: logger),
             feed,
@@ -227,6 +238,13 @@ package struct Gateway: Sendable {
             application,
             Drain(state: drain, sockets: sockets, notice: settings.drainNotice, logger: logger),
         ]
+        if let url = settings.webhookURL, let secret = settings.paymentWebhookSecret {
+            let http = WebhookHTTP(url: url, eventLoopGroup: eventLoopGroup, logger: logger)
+            let sender = WebhookSender(postgres: slices.postgres, secret: secret, logger: logger) {
+                try await http.post($0, $1)
+            }
+            services.insert(contentsOf: [http, sender] as [any Service], at: 2)
+        }
         // After the stores, before whoever asks it: it closes its connections when nobody will ask any more.
         if let oauth { services.insert(oauth, at: 2) }
         self.services = services
@@ -273,6 +291,7 @@ package struct Gateway: Sendable {
         _ vouch: OAuthVouching.Check?
     ) -> Router<GatewayContext> {
         let router = Router(context: GatewayContext.self, options: .autoGenerateHeadEndpoints)
+        router.add(middleware: RequestMetrics())
         router.add(middleware: SecurityHeadersMiddleware())
         router.add(middleware: OriginMiddleware(policy: origins))
         router.add(middleware: ProblemMiddleware())
@@ -325,10 +344,26 @@ package struct Gateway: Sendable {
                 origins: origins
             ).add(to: router)
         }
-        EventRoutes(
+        EventRoutes(events: slices.events, seating: slices.seating).add(to: router)
+        AdminEventRoutes(
             events: slices.events,
+            waitingRoom: slices.waitingRoom,
             seating: slices.seating,
             orders: slices.orders,
+            authenticator: authenticator,
+            audit: audit
+        ).add(to: router)
+        HistoryRoutes(
+            events: slices.events,
+            accounts: slices.accounts,
+            waitingRoom: slices.waitingRoom,
+            seats: SeatHistory(redis: slices.redis, postgres: slices.postgres),
+            orders: slices.orders,
+            authenticator: authenticator,
+            audit: audit
+        ).add(to: router)
+        WebhookRoutes(
+            deliveries: WebhookDeliveries(postgres: slices.postgres),
             authenticator: authenticator,
             audit: audit
         ).add(to: router)

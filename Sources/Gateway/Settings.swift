@@ -40,6 +40,10 @@ package struct Settings: Sendable {
     package let drainNotice: Duration
     package let instance: String
     package let paymentWebhookSecret: String?
+    /// Who is told of every step of an order; nil for nobody.
+    package let webhookURL: String?
+    /// What a reader of `/metrics` must show; nil lets in whoever asks from this machine.
+    package let metricsToken: String?
     /// The provider where people may sign in; nil without one.
     package let externalAuth: OAuthConfiguration?
     package let logLevel: Logger.Level
@@ -54,7 +58,8 @@ package struct Settings: Sendable {
     ///   `REFRESH_TOKEN_TTL` (1209600 s), `STATE_TTL` (3600 s)
     /// - `DUPLICATE_LOGIN` (allow), `MAX_SESSIONS_PER_USER` (10), `MAX_CONNECTIONS_PER_ADDRESS` (10000)
     /// - `REQUIRED_GROUP` (unset), `DRAIN_NOTICE_SECONDS` (5 s, 0 to 15)
-    /// - `HOLDFAST_INSTANCE` (host:port), `PAYMENT_WEBHOOK_SECRET` (unset, secret)
+    /// - `HOLDFAST_INSTANCE` (host:port), `PAYMENT_WEBHOOK_SECRET` (unset, secret), `WEBHOOK_URL` (unset, secret),
+    ///   `METRICS_TOKEN` (unset, secret)
     /// - `LOG_LEVEL` (info), `LOG_FORMAT` (text)
     /// - `EXTERNAL_AUTH_…`: see ``externalAuth(_:_:)``
     ///
@@ -82,9 +87,39 @@ package struct Settings: Sendable {
         )
         instance = read.string("HOLDFAST_INSTANCE") ?? "\(host):\(port)"
         paymentWebhookSecret = read.string("PAYMENT_WEBHOOK_SECRET", isSecret: true)
+        webhookURL = try Self.webhookURL(read, environment, secret: paymentWebhookSecret)
+        metricsToken = try Self.metricsToken(read)
         externalAuth = try Self.externalAuth(read, environment)
         logLevel = try read.choice("LOG_LEVEL", default: .info)
         logFormat = try read.choice("LOG_FORMAT", default: .text)
+    }
+
+    private static func webhookURL(
+        _ read: SettingsReader,
+        _ environment: Environment,
+        secret: String?
+    ) throws -> String? {
+        guard let text = read.string("WEBHOOK_URL", isSecret: true) else { return nil }
+        guard let url = URL(string: text), let scheme = url.scheme, ["http", "https"].contains(scheme),
+            let host = url.host, !host.isEmpty, url.user == nil, url.fragment == nil
+        else {
+            throw SettingsError("WEBHOOK_URL", "must be an address like https://shop.example/holdfast, without a user")
+        }
+        if environment == .production, scheme != "https" {
+            throw SettingsError("WEBHOOK_URL", "must begin with https:// in production")
+        }
+        guard secret != nil else {
+            throw SettingsError("WEBHOOK_URL", "needs PAYMENT_WEBHOOK_SECRET, with which the messages are signed")
+        }
+        return text
+    }
+
+    private static func metricsToken(_ read: SettingsReader) throws -> String? {
+        guard let token = read.string("METRICS_TOKEN", isSecret: true) else { return nil }
+        guard (16...256).contains(token.utf8.count), token.utf8.allSatisfy({ (0x21...0x7E).contains($0) }) else {
+            throw SettingsError("METRICS_TOKEN", "must be 16 to 256 printable ASCII characters without spaces")
+        }
+        return token
     }
 
     private static func group(_ read: SettingsReader) throws -> String? {

@@ -11,7 +11,7 @@ struct Holdfast: AsyncParsableCommand {
             bad usage, 1 otherwise.
             """,
         subcommands: [
-            Serve.self, Migrate.self, UserCommand.self, EventCommand.self, LoadTest.self, Rebuild.self,
+            Serve.self, Migrate.self, UserCommand.self, EventCommand.self, LoadTest.self, Rebuild.self, Doctor.self,
         ]
     )
 

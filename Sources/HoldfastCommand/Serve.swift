@@ -2,8 +2,10 @@ import ArgumentParser
 import Foundation
 import Gateway
 import Logging
+import Metrics
 import NIOCore
 import NIOPosix
+import PrometheusMetrics
 import ServiceLifecycle
 import UnixSignals
 
@@ -29,7 +31,9 @@ struct Serve: AsyncParsableCommand {
               STATE_TTL                          seconds a user's state outlives the last activity [3600]
               DRAIN_NOTICE_SECONDS               seconds of serving on after SIGTERM, until balancers notice [5]
               HOLDFAST_INSTANCE                  name in logs [host:port]
-              PAYMENT_WEBHOOK_SECRET             signs incoming payment results [unset]
+              PAYMENT_WEBHOOK_SECRET             signs incoming payment results and outgoing messages [unset]
+              WEBHOOK_URL                        is told of every step of every order, signed [unset]
+              METRICS_TOKEN                      bearer token of /metrics [unset: read from this machine only]
               EXTERNAL_AUTH_URL                  issuer of an OAuth 2.0 or OpenID provider; turns /oauth/* on [unset]
               EXTERNAL_AUTH_CLIENT_ID, EXTERNAL_AUTH_CLIENT_SECRET  this service there
               EXTERNAL_AUTH_REDIRECT_URIS        where browsers may come back to; needed in production [own pages]
@@ -47,6 +51,9 @@ struct Serve: AsyncParsableCommand {
     func run() async throws {
         let settings = try CommandContext.settings()
         let logger = LogSetup.logger(settings)
+        // Before anything that measures is made.
+        let registry = PrometheusRegistry(help: MetricHelp.all)
+        MetricsSystem.bootstrap(registry)
         let group = MultiThreadedEventLoopGroup.singleton
         try await Self.requireFreeAddress(settings, group)
         let slices = try await Slices(settings: settings, eventLoopGroup: group, logger: logger)
@@ -54,6 +61,7 @@ struct Serve: AsyncParsableCommand {
             settings: settings,
             slices: slices,
             webRoot: try Installation.folder("Web", override: "HOLDFAST_WEB"),
+            registry: registry,
             eventLoopGroup: group,
             logger: logger,
             onServing: { logger.info("serving", metadata: ["address": "http://\(settings.host):\($0)"]) }

@@ -35,6 +35,8 @@ package enum ProblemCode: String, Sendable, CaseIterable {
     // Events and the waiting room
     case eventNotFound = "EVENT_NOT_FOUND"
     case eventNotOpen = "EVENT_NOT_OPEN"
+    case eventHasOrders = "EVENT_HAS_ORDERS"
+    case eventChanged = "EVENT_CHANGED"
     case queueDisabled = "QUEUE_DISABLED"
     case notAdmitted = "NOT_ADMITTED"
 
@@ -75,9 +77,10 @@ package enum ProblemCode: String, Sendable, CaseIterable {
         case .notFound, .eventNotFound, .seatNotFound, .reservationNotFound, .unknownEvent: 404
         case .methodNotAllowed: 405
         case .requestTimeout: 408
-        case .userExists, .alreadySignedIn, .eventNotOpen, .queueDisabled, .seatUnavailable, .notHeld,
+        case .userExists, .alreadySignedIn, .eventNotOpen, .eventHasOrders, .queueDisabled, .seatUnavailable, .notHeld,
             .extensionLimit, .idempotencyKeyInFlight, .reservationExpired, .reservationState:
             409
+        case .eventChanged: 412
         case .payloadTooLarge: 413
         case .unsupportedMediaType: 415
         case .invalid, .limitExceeded, .orphanSeat, .idempotencyKeyReused, .paymentMethodUnknown: 422
@@ -115,6 +118,8 @@ package enum ProblemCode: String, Sendable, CaseIterable {
         case .providerUnavailable: "The sign-in provider does not answer"
         case .eventNotFound: "No such event"
         case .eventNotOpen: "The sale is not open"
+        case .eventHasOrders: "The event has orders"
+        case .eventChanged: "The event has changed"
         case .queueDisabled: "The event has no waiting room"
         case .notAdmitted: "Not admitted yet"
         case .seatNotFound: "No such seat"

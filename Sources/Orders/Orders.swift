@@ -10,15 +10,21 @@ package final class Orders: Sendable {
     let seating: Seating
     let payments: any PaymentProvider
     let webhookSecret: String?
+    /// Whether somebody is to be told of each step; see ``WebhookSender``.
+    let announces: Bool
+    let metrics = OrderMetrics()
     let logger: Logger
 
-    /// - Parameter webhookSecret: `PAYMENT_WEBHOOK_SECRET`; without it every webhook is refused.
+    /// - Parameters:
+    ///   - webhookSecret: `PAYMENT_WEBHOOK_SECRET`; without it every webhook is refused.
+    ///   - announces: whether steps are written down for a ``WebhookSender``.
     package init(
         postgres: PostgresClient,
         seating: Seating,
         events: Events,
         payments: any PaymentProvider,
         webhookSecret: String?,
+        announces: Bool = false,
         logger: Logger
     ) {
         self.postgres = postgres
@@ -26,10 +32,22 @@ package final class Orders: Sendable {
         self.events = events
         self.payments = payments
         self.webhookSecret = webhookSecret
+        self.announces = announces
         self.logger = logger
     }
 
     let events: Events
+
+    /// The steps of reservations, to be written in the transaction that takes them.
+    func log(_ change: OrderChange, of reservations: [ReservationID], payment: PaymentID? = nil) -> PostgresQuery {
+        OrderLog.add(change, of: reservations, payment: payment, announces: announces)
+    }
+
+    /// After a commit: counts the step, and tells Redis if seats moved.
+    func committed(_ change: OrderChange, _ reservations: [ReservationID]) async {
+        metrics.committed(change, reservations.count)
+        await tellRedis(about: reservations)
+    }
 
     // MARK: Reading
 

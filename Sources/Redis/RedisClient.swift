@@ -71,6 +71,7 @@ package final class RedisClient: Service, Sendable {
             count: commands.count,
             deadline: .now() + TimeAmount(timeout ?? configuration.commandTimeout)
         )
+        let start = ContinuousClock.now
         let outcome = await withTaskCancellationHandler {
             submit(request)
             return await request.outcome()
@@ -78,6 +79,7 @@ package final class RedisClient: Service, Sendable {
             let isFirst = request.fail { RedisError(.cancelled, "the command was cancelled", mayHaveRun: $0) }
             if isFirst { metrics.ended(.cancelled, request.count) }
         }
+        metrics.roundTrip(since: start)
         return try outcome.get()
     }
 

@@ -22,6 +22,7 @@ package final class Seating: Sendable {
     let events: Events
     private let restorePasses: RestorePasses
     let snapshots: SnapshotCache
+    let metrics = SeatingMetrics()
 
     /// - Parameter passesKey: the sorted set of an event's entry passes, user → expiry in milliseconds; it shares the
     ///   event's hash tag.
@@ -186,6 +187,12 @@ package final class Seating: Sendable {
         snapshots.forget(nil, of: event)
     }
 
+    /// Forgets an event that was deleted.
+    package func forget(_ event: EventID) async throws {
+        try await state.forget(event)
+        snapshots.forget(nil, of: event)
+    }
+
     // MARK: Requests and answers
 
     /// What a grant depends on, as the scripts' `rules_from` reads it, with the user before.
@@ -218,6 +225,7 @@ package final class Seating: Sendable {
     }
 
     func outcome(of reply: SeatReply, in event: Event) throws -> SelectionOutcome {
+        metrics.asked(reply.status)
         let selection = try reply.selection()
         switch reply.status {
         case .ok: return .selected(selection)

@@ -3,7 +3,8 @@ package import HoldfastCore
 /// Every Redis key of an event's seats, in the order in which the scripts take them.
 ///
 /// All share the tag `{event:<id>}`, so a script stays in one slot of a Redis Cluster. They belong to the event and go
-/// with it; what grows is bounded by its places (holds, claims, map), its log (about 1,000 messages) or an hour (freed).
+/// with it; what grows is bounded by its places (holds, claims, map), its log (about 1,000 messages), its history (about
+/// 50,000 steps that PostgreSQL was not told yet) or an hour (freed).
 package struct SeatingKeys: Sendable {
     package let meta: String
     package let holds: String
@@ -15,6 +16,8 @@ package struct SeatingKeys: Sendable {
     package let log: String
     package let freed: String
     package let map: String
+    /// What became of holds, until the ``HistoryWriter`` has moved it to PostgreSQL. Outlives a rebuild.
+    package let history: String
     /// The Pub/Sub channel that scripts publish ``SeatMessage``s on.
     package let channel: String
 
@@ -30,11 +33,17 @@ package struct SeatingKeys: Sendable {
         log = "\(prefix):log"
         freed = "\(prefix):freed"
         map = "\(prefix):map"
+        history = "\(prefix):history"
         channel = "\(prefix):messages"
     }
 
-    /// `KEYS[1]` to `KEYS[10]` of the scripts.
-    package var all: [String] { [meta, holds, holders, expiry, warnings, claims, claimants, log, freed, map] }
+    /// `KEYS[1]` to `KEYS[11]` of the scripts.
+    package var all: [String] {
+        [meta, holds, holders, expiry, warnings, claims, claimants, log, freed, map, history]
+    }
+
+    /// The lease of the one ``HistoryWriter`` at work.
+    package static let historyLease = "hf:seats:history"
 
     /// The lease of the one ``HoldSweeper`` at work.
     package static let sweeperLease = "hf:seats:sweeper"

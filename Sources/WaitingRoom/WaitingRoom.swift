@@ -134,8 +134,15 @@ package final class WaitingRoom: Sendable {
     /// - Returns: nil if there is no such event.
     package func update(_ event: EventID, _ change: QueueChange) async throws -> QueueState? {
         guard let event = try await events.updateQueue(event, change) else { return nil }
-        try await scripts.announce(rules: event.queueVersion, unpaused: change.paused == false, in: event.id)
+        try await announceRules(of: event, unpaused: change.paused == false)
         return try await state(of: event)
+    }
+
+    /// Tells the leader that an event's rules are others now. Once this has returned nobody is let in by those before.
+    ///
+    /// - Parameter unpaused: the rate's bucket begins to fill now, and not when the pause began.
+    package func announceRules(of event: Event, unpaused: Bool) async throws {
+        try await scripts.announce(rules: event.queueVersion, unpaused: unpaused, in: event.id)
     }
 
     // MARK: Together

@@ -37,7 +37,7 @@ def test_bad_usage_is_one_line_and_status_64(cluster, arguments):
 def test_every_command_has_help(cluster):
     for command in [
         "", "serve", "migrate", "user create", "event create", "event list", "event open", "event pause",
-        "event close", "loadtest prepare", "rebuild",
+        "event close", "loadtest prepare", "rebuild", "doctor",
     ]:
         result = run(cluster, *command.split(), "--help")
         assert result.returncode == 0 and "USAGE" in result.stdout and not result.stderr, command

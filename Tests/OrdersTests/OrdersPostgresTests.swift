@@ -60,6 +60,7 @@ struct OrdersPostgresTests {
         holdSeconds: Int = 300,
         maxSeats: Int = 4,
         secret: String? = "secret",
+        announces: Bool = false,
         _ body: (Shop) async throws -> Void
     ) async throws {
         try await TestPostgres.withDatabase { postgres in
@@ -88,6 +89,7 @@ struct OrdersPostgresTests {
                     events: events,
                     payments: SandboxPayments(slowness: .milliseconds(50)),
                     webhookSecret: secret,
+                    announces: announces,
                     logger: logger
                 )
                 let shop = Shop(
@@ -310,7 +312,7 @@ struct OrdersPostgresTests {
         }
     }
 
-    private func webhook(
+    func webhook(
         _ shop: Shop,
         id: String,
         type: String,
@@ -397,6 +399,6 @@ struct OrdersPostgresTests {
     }
 }
 
-private func fail(_ message: String, at location: SourceLocation = #_sourceLocation) {
+func fail(_ message: String, at location: SourceLocation = #_sourceLocation) {
     Issue.record(Comment(rawValue: message), sourceLocation: location)
 }

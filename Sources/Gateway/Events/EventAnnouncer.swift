@@ -64,13 +64,14 @@ final class EventAnnouncer: Service {
 
     private func look(at id: EventID) async {
         do {
-            guard let event = try await events.event(id) else { return }
+            let event = try await events.event(id)
+            let status = event?.status ?? .closed  // Deleted: there is nothing to wait for.
             let room = namespace.to(Whereabouts(place: .event, event: id).room).local
-            let before = told.withLock { $0.updateValue(event.status, forKey: id) }
-            if let before, before != event.status {
-                room.emit("event-status-changed", StatusPayload(eventId: id, status: event.status))
+            let before = told.withLock { $0.updateValue(status, forKey: id) }
+            if let before, before != status {
+                room.emit("event-status-changed", StatusPayload(eventId: id, status: status))
             }
-            if moved.withLock({ $0.remove(id) }) != nil {
+            if moved.withLock({ $0.remove(id) }) != nil, let event {
                 let available = try await seating.availability(of: event)
                 room.emit("ticket-updated", TicketsPayload(eventId: id, available: available))
             }

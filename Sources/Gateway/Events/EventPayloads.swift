@@ -13,6 +13,10 @@ struct EventPayload: Encodable {
         let enabled: Bool
         let mode: String
         let passSeconds: Int
+        /// For administrators.
+        var maxActive: Int?
+        var ratePerMinute: Int?
+        var paused: Bool?
     }
     struct Counts: Encodable {
         let seats: Int
@@ -33,11 +37,13 @@ struct EventPayload: Encodable {
     let layoutVersion: Int
     let seatCount: Int
     let createdAt: ServerTime
+    /// Rises with every change.
+    let version: Int64
     /// Only in the detail of one event.
     let counts: Counts?
 
     /// - Parameter available: seats neither held nor reserved, by section.
-    init(_ event: Event, available: [String: Int]? = nil) {
+    init(_ event: Event, available: [String: Int]? = nil, isForAdministrators: Bool = false) {
         id = event.id
         title = event.title
         venue = event.venue
@@ -53,13 +59,17 @@ struct EventPayload: Encodable {
         queue = Queue(
             enabled: event.queue.enabled,
             mode: event.queue.mode.rawValue,
-            passSeconds: event.queue.passSeconds
+            passSeconds: event.queue.passSeconds,
+            maxActive: isForAdministrators ? event.queue.maxActive : nil,
+            ratePerMinute: isForAdministrators ? event.queue.ratePerMinute : nil,
+            paused: isForAdministrators ? event.queue.paused : nil
         )
         sections = event.sections
         generalAdmission = event.generalAdmission
         layoutVersion = event.layoutVersion
         seatCount = event.seatCount
         createdAt = event.createdAt
+        version = event.version
         counts = available.map {
             Counts(seats: event.placeCount, available: $0.values.reduce(0, +), bySection: $0)
         }

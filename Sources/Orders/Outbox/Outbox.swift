@@ -7,15 +7,16 @@ import Seating
 ///
 /// A row is written in the transaction that changes the reservation and deleted when Redis has answered. The one who
 /// committed tells Redis at once; a row that remains, because that one died or Redis was away, is drained by the
-/// ``OrderSweeper``. Rows may be carried out twice, late or out of order: the scripts remember claims given back and
+/// ``OrderSweeper``, event by event: a busy or broken event keeps no other one waiting. Rows may be carried out twice, late or out of order: the scripts remember claims given back and
 /// which claim of a seat is the latest, for rows of one seat are numbered in the order of their transactions.
 enum Outbox {
     enum Action: String {
         case reserve, free
     }
 
-    /// How many rows one round carries out.
-    static let batch = 200
+    /// How many rows one round carries out, and how many of one event.
+    static let batch = 500
+    static let batchOfEvent = 50
 
     static func add(_ action: Action, of reservations: [ReservationID]) -> PostgresQuery {
         """
@@ -80,61 +81,94 @@ extension Orders {
                     GROUP BY o.id, r.user_id ORDER BY o.id
                     """
                 )
-                if try await carryOut(try rows.map(Outbox.decode)) { return }
+                var isDone = true
+                for rows in Dictionary(grouping: try rows.map(Outbox.decode), by: \.event).values {
+                    isDone = try await carryOut(rows) && isDone
+                }
+                if isDone { return }
             }
         } catch {
             logger.debug("outbox left to the sweeper", metadata: ["error": "\(error)"])
         }
     }
 
-    /// Carries out the oldest rows of the outbox.
+    /// Carries out the oldest rows of each event, the events side by side.
     ///
-    /// - Returns: how many rows were found; as many as ``Outbox/batch`` means that there may be more.
+    /// - Returns: how many rows were carried out; as many as ``Outbox/batch`` means that there may be more.
     package func drainOutbox() async throws -> Int {
         let rows = try await postgres.query(
             """
             \(unescaped: Outbox.columns)
-            WHERE o.id IN (SELECT id FROM outbox ORDER BY id LIMIT \(Outbox.batch))
+            WHERE o.id IN (
+                SELECT due.id FROM (SELECT DISTINCT event_id FROM outbox) AS events CROSS JOIN LATERAL (
+                    SELECT id FROM outbox WHERE outbox.event_id = events.event_id ORDER BY id
+                    LIMIT \(Outbox.batchOfEvent)
+                ) AS due LIMIT \(Outbox.batch)
+            )
             GROUP BY o.id, r.user_id ORDER BY o.id
             """
         )
-        _ = try await carryOut(try rows.map(Outbox.decode))
-        return rows.count
+        let byEvent = Dictionary(grouping: try rows.map(Outbox.decode), by: \.event)
+        return await withTaskGroup(of: Int.self) { group in
+            for rows in byEvent.values {
+                group.addTask {
+                    do {
+                        return try await self.carryOut(rows) ? rows.count : 0
+                    } catch {
+                        self.logger.debug("outbox not drained", metadata: ["error": "\(error)"])
+                        return 0
+                    }
+                }
+            }
+            return await group.reduce(0, +)
+        }
     }
 
-    /// In order per event. A row that fails stays, and so do the later ones of its event; other events go on.
+    /// Rows of one event, in order. One that fails stays, and so do the later ones.
     ///
     /// - Returns: false when rows were left because the seat state was rebuilt since they were read.
     private func carryOut(_ rows: [Outbox.Row]) async throws -> Bool {
         var done: [Int64] = []
-        var rebuilt: Set<EventID> = []
-        var failures: [EventID: any Error] = [:]
-        for row in rows where failures[row.event] == nil && !rebuilt.contains(row.event) {
+        var isRebuilt = false
+        var failure: (any Error)?
+        for row in rows {
             do {
-                switch row.action {
-                case .reserve where row.isLive:
-                    let isMarked = try await seating.markReserved(
-                        row.seats,
-                        claim: row.claim,
-                        order: row.id,
-                        user: row.user,
-                        in: row.event,
-                        epoch: row.epoch
-                    )
-                    guard isMarked else {
-                        rebuilt.insert(row.event)
-                        continue
-                    }
-                case .reserve: break
-                case .free: try await seating.free(row.seats, claim: row.claim, in: row.event)
+                guard try await carryOut(row) else {
+                    isRebuilt = true
+                    break
                 }
                 done.append(row.id)
             } catch {
-                failures[row.event] = error
+                failure = error
+                break
             }
         }
-        if !done.isEmpty { _ = try await postgres.query("DELETE FROM outbox WHERE id = ANY(\(done)::bigint[])") }
-        if let failure = failures.values.first { throw failure }
-        return rebuilt.isEmpty
+        if !done.isEmpty {
+            _ = try await postgres.query("DELETE FROM outbox WHERE id = ANY(\(done)::bigint[])")
+            metrics.outbox(told: done.count)
+        }
+        if let failure {
+            metrics.outboxFailed()
+            throw failure
+        }
+        return !isRebuilt
+    }
+
+    private func carryOut(_ row: Outbox.Row) async throws -> Bool {
+        switch row.action {
+        case .reserve where row.isLive:
+            return try await seating.markReserved(
+                row.seats,
+                claim: row.claim,
+                order: row.id,
+                user: row.user,
+                in: row.event,
+                epoch: row.epoch
+            )
+        case .reserve: break
+        case .free:
+            return try await seating.free(row.seats, claim: row.claim, in: row.event, epoch: row.epoch)
+        }
+        return true
     }
 }

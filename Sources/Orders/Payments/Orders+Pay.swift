@@ -17,9 +17,10 @@ extension Orders {
             guard case .answer(let outcome) = start else { return .notFound }
             return outcome
         }
+        metrics.committed(.paying)
         let result: PaymentResult
         do {
-            result = try await payments.charge(attempt)
+            result = try await within(Self.providerDeadline) { try await self.payments.charge(attempt) } ?? .pending
         } catch {
             logger.debug("payment outcome unknown", metadata: ["error.type": "\(type(of: error))"])
             result = .pending
@@ -72,13 +73,14 @@ extension Orders {
             """
         )
         guard let row = rows.first else { throw PaymentRows.missing }
+        _ = try await transaction.query(log(.paying, of: [id], payment: payment))
         return .charge(try PaymentRows.decode(row).attempt)
     }
 
     /// Writes down what the provider said in answer to ``pay(_:by:method:)``.
     private func settle(_ payment: PaymentID, _ result: PaymentResult, by user: UserID) async throws -> PayOutcome {
-        let reservationID = try await settle(payment, result)
-        guard let reservationID, let reservation = try await reservation(reservationID, of: user) else {
+        let settled = try await settle(payment, result)
+        guard let settled, let reservation = try await reservation(settled.reservation, of: user) else {
             return .notFound
         }
         // What is on disk is the answer: a webhook may have been faster than the provider's own reply.

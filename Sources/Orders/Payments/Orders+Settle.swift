@@ -5,23 +5,31 @@ import Postgres
 import Seating
 
 extension Orders {
+    /// What a provider's word has done.
+    struct Settled: Sendable {
+        let reservation: ReservationID
+        /// Nil when it said nothing new.
+        let change: OrderChange?
+    }
+
     /// Applies a provider's word to an attempt, from whichever way it came.
     ///
-    /// - Returns: the reservation, nil if there is no such attempt.
-    func settle(_ payment: PaymentID, _ result: PaymentResult) async throws -> ReservationID? {
+    /// - Returns: nil if there is no such attempt.
+    @discardableResult
+    func settle(_ payment: PaymentID, _ result: PaymentResult) async throws -> Settled? {
         let settled = try await postgres.withTransaction { transaction in
             try await self.settle(payment, result, in: transaction)
         }
-        if let settled { await tellRedis(about: [settled]) }
+        if let settled, let change = settled.change { await committed(change, [settled.reservation]) }
         return settled
     }
 
-    /// The same within a transaction of the caller, who then calls ``tellRedis(about:)``.
+    /// The same within a transaction of the caller, who then calls ``committed(_:_:)`` with the change.
     func settle(
         _ id: PaymentID,
         _ result: PaymentResult,
         in transaction: PostgresTransaction
-    ) async throws -> ReservationID? {
+    ) async throws -> Settled? {
         let owner = try await transaction.query(
             "SELECT reservation_id::text FROM payments WHERE id = \(id.rawValue)::uuid"
         )
@@ -33,28 +41,38 @@ extension Orders {
             "SELECT \(unescaped: PaymentRows.columns) FROM payments WHERE id = \(id.rawValue)::uuid FOR UPDATE"
         )
         guard let payment = try rows.first.map(PaymentRows.decode) else { return nil }
+        let change: OrderChange?
         switch result {
-        case .pending: break
+        case .pending: change = nil
         case .declined:
-            guard payment.status == .started else { break }  // Money that came is not undone by a late refusal.
+            guard payment.status == .started else {
+                change = nil  // Money that came is not undone by a late refusal.
+                break
+            }
             try await setStatus(.declined, of: id, in: transaction)
             if reservation.status == .paying { try await setStatus(.pending, of: reservation.id, in: transaction) }
+            change = .declined
         case .succeeded:
-            guard payment.status == .started || payment.status == .declined else { break }  // Counted already.
-            try await succeed(payment, reservation, in: transaction)
+            guard payment.status == .started || payment.status == .declined else {
+                change = nil  // Counted already.
+                break
+            }
+            change = try await succeed(payment, reservation, in: transaction)
         }
-        return reservationID
+        if let change { _ = try await transaction.query(log(change, of: [reservationID], payment: id)) }
+        return Settled(reservation: reservationID, change: change)
     }
 
     private func succeed(
         _ payment: PaymentRows.Payment,
         _ reservation: Reservation,
         in transaction: PostgresTransaction
-    ) async throws {
+    ) async throws -> OrderChange {
         switch reservation.status {
         case .paying where payment.status == .started, .pending:
             try await setStatus(.succeeded, of: payment.attempt.id, in: transaction)
             try await markPaid(reservation, claim: reservation.claimNumber, in: transaction)
+            return .paid
         case .expired, .cancelled:
             // The money came too late. The seats again if nobody has them, else it goes back.
             let claim = try await SoldSeats.reclaim(
@@ -67,9 +85,11 @@ extension Orders {
             try await setStatus(.succeeded, of: payment.attempt.id, in: transaction)
             try await markPaid(reservation, claim: claim, in: transaction)
             _ = try await transaction.query(Outbox.add(.reserve, of: [reservation.id]))
+            return .paid
         case .paying, .paid, .refunded:
             // Another attempt pays or has paid: this one's money goes back.
             try await setStatus(.refundDue, of: payment.attempt.id, in: transaction)
+            return .refundDue
         }
     }
 
@@ -113,7 +133,11 @@ extension Orders {
 
     // MARK: Following up
 
-    /// Asks the provider about attempts that got no answer, and sends back money that is due, at most 50 of both.
+    /// How long the provider may think about one question. Its own client may give up sooner.
+    static let providerDeadline: Duration = .seconds(20)
+
+    /// Asks the provider about attempts that got no answer, and sends back money that is due, at most 50 of both, all at
+    /// once.
     ///
     /// An attempt is asked about after 5 s, then again when it is twice as old, at most hourly.
     ///
@@ -131,33 +155,65 @@ extension Orders {
             ) RETURNING \(unescaped: PaymentRows.columns)
             """
         )
-        for payment in try rows.map(PaymentRows.decode) {
-            do {
-                try await followUp(payment)
-            } catch {
-                // The others must not wait for this one; it is asked about again.
-                logger.debug("payment not followed up", metadata: ["error.type": "\(type(of: error))"])
+        let due = try rows.map(PaymentRows.decode)
+        await withDiscardingTaskGroup { group in
+            for payment in due {
+                group.addTask {
+                    do {
+                        try await self.followUp(payment)
+                    } catch {
+                        // It is asked about again.
+                        self.logger.debug("payment not followed up", metadata: ["error.type": "\(type(of: error))"])
+                    }
+                }
             }
         }
-        return rows.count
+        return due.count
     }
 
     private func followUp(_ payment: PaymentRows.Payment) async throws {
         guard payment.status == .refundDue else {
-            let result = try await payments.result(of: payment.attempt)
-            if result != .pending { _ = try await settle(payment.attempt.id, result) }
+            let result = try await within(Self.providerDeadline) { try await self.payments.result(of: payment.attempt) }
+            if let result, result != .pending { try await settle(payment.attempt.id, result) }
             return
         }
-        try await payments.refund(payment.attempt)
-        try await postgres.withTransaction { transaction in
-            _ = try await self.locked(payment.attempt.reservation, in: transaction)
-            try await self.setStatus(.refunded, of: payment.attempt.id, in: transaction)
-            _ = try await transaction.query(
+        let answer: Void? = try await within(Self.providerDeadline) { try await self.payments.refund(payment.attempt) }
+        guard answer != nil else { return }
+        let reservation = payment.attempt.reservation
+        let isNew = try await postgres.withTransaction { transaction in
+            _ = try await self.locked(reservation, in: transaction)
+            let refunded = try await transaction.query(
                 """
-                UPDATE reservations SET status = 'refunded'
-                WHERE id = \(payment.attempt.reservation.rawValue)::uuid AND status IN ('expired', 'cancelled')
+                UPDATE payments SET status = 'refunded', settled_at = clock_timestamp()
+                WHERE id = \(payment.attempt.id.rawValue)::uuid AND status = 'refund_due'
                 """
             )
+            guard refunded.affectedRows == 1 else { return false }  // Another instance was as quick.
+            _ = try await transaction.pipeline([
+                """
+                UPDATE reservations SET status = 'refunded'
+                WHERE id = \(reservation.rawValue)::uuid AND status IN ('expired', 'cancelled')
+                """,
+                self.log(.refunded, of: [reservation], payment: payment.attempt.id),
+            ])
+            return true
+        }
+        if isNew { metrics.committed(.refunded) }
+    }
+
+    /// Nil when it takes longer; then it is cancelled, and its outcome unknown.
+    func within<Answer: Sendable>(
+        _ deadline: Duration,
+        _ ask: @escaping @Sendable () async throws -> Answer
+    ) async throws -> Answer? {
+        try await withThrowingTaskGroup(of: Answer?.self) { group in
+            group.addTask { try await ask() }
+            group.addTask {
+                try await Task.sleep(for: deadline)
+                return nil
+            }
+            defer { group.cancelAll() }
+            return try await group.next() ?? nil
         }
     }
 }

@@ -25,7 +25,63 @@ package struct SalesReport: Sendable, Equatable {
     package let bySection: [Section]
 }
 
+/// A seat that somebody has ordered.
+package struct SoldSeat: Sendable, Equatable {
+    package let id: String
+    package let section: String
+    package let row: Int
+    package let number: Int
+    package let ordinal: Int
+    package let price: Int64
+    package let status: ReservationStatus
+    package let user: String
+    package let reservation: ReservationID
+    package let createdAt: ServerTime
+    package let paidAt: ServerTime?
+}
+
 extension Orders {
+    /// Whether anybody ever ordered from an event.
+    package func existAny(of event: EventID) async throws -> Bool {
+        try await !postgres.query("SELECT 1 FROM reservations WHERE event_id = \(event.rawValue)::uuid LIMIT 1").isEmpty
+    }
+
+    /// Seats that are reserved or sold, in layout order, after the one with a certain ordinal.
+    package func soldSeats(of event: EventID, after ordinal: Int, limit: Int) async throws -> [SoldSeat] {
+        let rows = try await postgres.query(
+            """
+            SELECT s.seat_id, s.section, s.row_number, s.seat_number, s.ordinal, c.price, r.status, r.user_id,
+                r.id::text, (extract(epoch FROM r.created_at) * 1000)::bigint,
+                (extract(epoch FROM r.paid_at) * 1000)::bigint
+            FROM seats s
+            JOIN seat_claims c ON c.event_id = s.event_id AND c.seat_id = s.seat_id AND c.live
+            JOIN reservations r ON r.id = c.reservation_id
+            WHERE s.event_id = \(event.rawValue)::uuid AND s.ordinal > \(ordinal)
+            ORDER BY s.ordinal LIMIT \(limit)
+            """
+        )
+        return try rows.map { row in
+            let (id, section, number, seatNumber, ordinal, price, status, user, reservation, createdMs, paidMs) =
+                try row.decode((String, String, Int, Int, Int, Int64, String, String, String, Int64, Int64?).self)
+            guard let status = ReservationStatus(rawValue: status), let reservation = ReservationID(reservation) else {
+                throw PostgresError(.decoding, "report: a row that no release of ours wrote")
+            }
+            return SoldSeat(
+                id: id,
+                section: section,
+                row: number,
+                number: seatNumber,
+                ordinal: ordinal,
+                price: price,
+                status: status,
+                user: user,
+                reservation: reservation,
+                createdAt: ServerTime(millisecondsSinceEpoch: createdMs),
+                paidAt: paidMs.map { ServerTime(millisecondsSinceEpoch: $0) }
+            )
+        }
+    }
+
     package func report(of event: Event) async throws -> SalesReport {
         let rows = try await postgres.query(
             """

@@ -45,7 +45,7 @@ extension Orders {
         case .held(let fence, _):
             let prices = wish.seats.compactMap { id in layout.seat(id).map { PricedSeat(id: id, price: $0.price) } }
             let outcome = try await claim(wish, prices, fence)
-            if case .created(let reservation) = outcome { await tellRedis(about: [reservation.id]) }
+            if case .created(let reservation) = outcome { await committed(.created, [reservation.id]) }
             return outcome
         }
     }
@@ -134,6 +134,7 @@ extension Orders {
             """,
             IdempotencyKeys.remember(wish.key, of: wish.user, hash: wish.hash, reservation: id),
             Outbox.add(.reserve, of: [id]),
+            log(.created, of: [id]),
         ])
         guard let created = try await locked(id, in: transaction) else {
             throw PostgresError(.decoding, "reserve: the reservation just made cannot be read")

@@ -16,6 +16,7 @@ struct RedisMetrics: Sendable {
 
     private let commands: [Outcome: Counter]
     private let reconnects = Counter(label: "redis_reconnects_total")
+    private let roundTrip = Timer(label: "redis_command_seconds")
     private let inFlight = Gauge(label: "redis_commands_in_flight")
 
     init() {
@@ -28,6 +29,11 @@ struct RedisMetrics: Sendable {
 
     func ended(_ outcome: Outcome, _ count: Int) {
         commands[outcome]?.increment(by: count)
+    }
+
+    func roundTrip(since start: ContinuousClock.Instant) {
+        let (seconds, attoseconds) = start.duration(to: .now).components
+        roundTrip.recordNanoseconds(seconds * 1_000_000_000 + attoseconds / 1_000_000_000)
     }
 
     func reconnecting() {

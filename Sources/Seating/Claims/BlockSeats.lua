@@ -15,6 +15,7 @@ for i, seat in ipairs(seats) do
             call("HDEL", HOLDS, seat)
             hold.seats = without(hold.seats, {[seat] = true})
             store_hold(hold)
+            remember("lost", holder, {seat})
             notify("x", holder, hold.expires_ms, {seat})
         end
         call("HSET", CLAIMS, seat, "|blocked")

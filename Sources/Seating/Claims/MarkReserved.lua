@@ -34,7 +34,10 @@ for holder, gone in pairs(leaving) do
     if hold then
         hold.seats = without(hold.seats, set_of(gone))
         store_hold(hold)
-        if holder ~= user then notify("x", holder, hold.expires_ms, gone) end
+        if holder ~= user then
+            remember("lost", holder, gone)
+            notify("x", holder, hold.expires_ms, gone)
+        end
     end
 end
 mark(marked, "r")

@@ -40,10 +40,17 @@ extension Seating {
     }
 
     /// Puts the seats of a reservation that ended back on sale. Safe to repeat.
-    package func free(_ seats: [SeatID], claim: ClaimID, in event: EventID) async throws {
+    ///
+    /// Also in one life of the state only: what is told to a life that is about to end would be forgotten with it, and a
+    /// late word about the same claim, meant for the next life, would find nothing against it.
+    ///
+    /// - Parameter epoch: as PostgreSQL told it together with the end of the claim.
+    /// - Returns: false when Redis has another life than that; nothing was done, ask PostgreSQL again.
+    package func free(_ seats: [SeatID], claim: ClaimID, in event: EventID, epoch: Int64) async throws -> Bool {
         let places = try await places(seats, of: event)
-        guard !places.isEmpty else { return }
-        _ = try await state.run(SeatScript.free, event, [RedisArgument(claim.description)] + places)
+        guard !places.isEmpty else { return true }
+        let arguments = [RedisArgument(claim.description)] + places
+        return try await state.run(SeatScript.free, event, arguments, onlyIn: epoch).status == .ok
     }
 
     /// Takes seats off sale, or puts them back: in PostgreSQL, then in Redis, then everyone is told. Safe to repeat.

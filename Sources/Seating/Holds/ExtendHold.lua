@@ -11,6 +11,7 @@ hold.extensions = hold.extensions + 1
 if request ~= "" then hold.request, hold.given = request, {} end
 set_clock(hold, hold.expires_ms + tonumber(ARGV[7]))
 store_hold(hold)
+remember("extended", hold.user, hold.seats)
 -- Seats moved nowhere; only the person's other connections have news.
 published[#published + 1] = "e" .. hold.user .. "\n" .. ARGV[5]
 return answer("OK", hold)

@@ -19,6 +19,7 @@ if hold then
         mark(seats, "a")
         hold.seats = without(hold.seats, set_of(seats))
         store_hold(hold)
+        remember("released", hold.user, seats)
         publish("f", seats, hold.user)
     end
 end

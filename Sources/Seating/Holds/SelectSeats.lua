@@ -110,6 +110,7 @@ if #dropped > 0 then
     mark(dropped, "a")
     hold.seats = without(held, set_of(dropped))
     if #added == 0 then store_hold(hold) end
+    remember("released", user, dropped)
     publish("f", dropped, user)
 end
 if #added > 0 then hold = grant(user, hold, added, rules) end

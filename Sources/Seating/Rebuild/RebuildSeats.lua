@@ -1,6 +1,6 @@
 -- RebuildSeats: begin a new life of an event's seat state with the claims that PostgreSQL knows. Holds are gone.
 --
--- KEYS[1…10] as in SeatState; places are written as there
+-- KEYS[1…11] as in SeatState; places are written as there; the history of holds, KEYS[11], outlives them
 -- ARGV[1] step   ARGV[2] epoch, just raised in PostgreSQL
 --   begin  ends the life that is there. Sent before PostgreSQL is read: what is committed after the reading can then
 --          be told only to the new life, and is not lost with the old one.

@@ -4,7 +4,7 @@ import Redis
 /// A script's reply: a status, the epoch, and the fields of the action.
 struct SeatReply: Sendable {
     /// The first field of a reply.
-    enum Status: String, Sendable {
+    enum Status: String, Sendable, CaseIterable {
         case ok = "OK"
         case unavailable = "UNAVAILABLE"
         case notAdmitted = "PASS"

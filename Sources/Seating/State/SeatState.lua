@@ -13,7 +13,8 @@
 -- KEYS[8]  log        hash        the last 1,024 messages, each in the place of its seq modulo 1,024
 -- KEYS[9]  freed      sorted set  claims given back within the hour, scored by when
 -- KEYS[10] map        string      a letter for each place, by ordinal: a available, l held, r claimed
--- KEYS[11] passes     sorted set  user, scored by the pass' expires_at_ms; the waiting room's
+-- KEYS[11] history    stream      what became of holds, until HistoryWriter has moved it to PostgreSQL
+-- KEYS[12] passes     sorted set  user, scored by the pass' expires_at_ms; the waiting room's
 -- ARGV[1] now_ms   0 means the Redis server's clock; only tests pass another
 -- ARGV[2] epoch    the life of the seat state the caller knows   ARGV[3] event id   ARGV[4] channel
 -- ARGV[5] actor    the connection that acts, passed on in messages so that it is not told its own news
@@ -23,7 +24,8 @@
 -- has been rebuilt since the caller looked; both before anything is touched. All keys share the tag {event:<id>}.
 local call = redis.call
 local META, HOLDS, HOLDERS, EXPIRY, WARNINGS = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
-local CLAIMS, CLAIMANTS, LOG, FREED, MAP, PASSES = KEYS[6], KEYS[7], KEYS[8], KEYS[9], KEYS[10], KEYS[11]
+local CLAIMS, CLAIMANTS, LOG, FREED, MAP = KEYS[6], KEYS[7], KEYS[8], KEYS[9], KEYS[10]
+local HISTORY, PASSES = KEYS[11], KEYS[12]
 local WARNING_MS = 60000
 local NEVER_MS = 9000000000000000
 -- Keeps a message far below what a slow socket may have waiting, and a call below Lua's limit of arguments.
@@ -105,6 +107,15 @@ local function mark(places, letter)
     if first then call("SETRANGE", MAP, first, string.rep(letter, count)) end
 end
 
+-- Remembers a step of a hold for support: held, extended, released (by its holder), expired, lost (PostgreSQL gave the
+-- seats to another). Should nobody move the entries away for long, the oldest go.
+local function remember(action, user, places)
+    if #places == 0 then return end
+    local ids = {}
+    for i, place in ipairs(places) do ids[i] = id_of(place) end
+    call("XADD", HISTORY, "MAXLEN", "~", 50000, "*", "a", action, "u", user, "s", table.concat(ids, "\n"))
+end
+
 -- A hold: user, expires_ms, fence, extensions, request (the last request id that changed it, "-" without one),
 -- given (what that request gave), seats.
 local function load_hold(user)
@@ -157,6 +168,7 @@ local function expire_holds(holds)
         for _, place in ipairs(hold.seats) do gone[#gone + 1] = place end
         hold.ended, hold.seats = hold.seats, {}
         store_hold(hold)
+        remember("expired", hold.user, hold.ended)
     end
     publish("f", gone)
     for _, hold in ipairs(holds) do notify("x", hold.user, hold.expires_ms, hold.ended) end
@@ -273,6 +285,7 @@ local function grant(user, hold, places, rules)
     fence = fence + 1
     hold.fence = fence
     store_hold(hold)
+    remember("held", user, places)
     publish("l", places, user)
     return hold
 end

@@ -117,6 +117,13 @@ final class SeatState: Sendable {
         }
     }
 
+    /// Forgets a deleted event, here and in Redis.
+    func forget(_ event: EventID) async throws {
+        let keys = SeatingKeys(event: event)
+        _ = try await redis.send(RedisCommand("DEL", arguments: keys.all.map { RedisArgument($0) }))
+        _ = epochs.withLock { $0.removeValue(forKey: event) }
+    }
+
     // MARK: Rebuild
 
     /// Begins a new life of the state and returns its epoch. Callers of one process share one rebuild.

@@ -42,6 +42,8 @@ package struct HoldSweeper: Service {
 
     private func sweepUntilCancelled() async {
         let clock = ContinuousClock()
+        // Another counts from here on.
+        defer { seating.metrics.held(0) }
         var round = SweepRound()
         var listedAt: ContinuousClock.Instant?
         while !Task.isCancelled {
@@ -66,6 +68,7 @@ package struct HoldSweeper: Service {
     private func sweep(_ round: inout SweepRound) async throws -> Bool {
         guard !round.events.isEmpty else { return false }
         var isBehind = false
+        var holds: Int64 = 0
         let events = round.events
         for start in stride(from: 0, to: events.count, by: Self.eventsPerPipeline) {
             let replies = try await seating.state.runEach(
@@ -76,9 +79,11 @@ package struct HoldSweeper: Service {
             for (event, reply) in replies {
                 let (ended, left) = (try reply.integer(2), try reply.integer(4))
                 if ended == Self.batch { isBehind = true }
+                holds += left
                 round.swept(event, holdsLeft: left)
             }
         }
+        seating.metrics.held(holds)
         return isBehind && !Task.isCancelled
     }
 

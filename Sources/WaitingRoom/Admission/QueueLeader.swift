@@ -31,6 +31,7 @@ package struct QueueLeader: Service {
 
     private let waitingRoom: WaitingRoom
     private let lease: RedisLease
+    private let metrics = QueueMetrics()
     private let onStatusChanged: StatusChanged
 
     /// - Parameter onStatusChanged: told of each event that opened by itself; at most one instance is told.
@@ -62,6 +63,7 @@ package struct QueueLeader: Service {
     /// Leads without asking anybody, until cancelled.
     func lead() async throws {
         let term = Term(number: try await waitingRoom.store.nextTerm())
+        defer { metrics.resigned() }
         try await withThrowingDiscardingTaskGroup { group in
             group.addTask { try await every(Self.lookEvery) { try await look(term) } }
             group.addTask { try await every(Self.tickEvery) { try await readRules(term) } }
@@ -114,6 +116,8 @@ package struct QueueLeader: Service {
 
     /// - Returns: what is to be written to PostgreSQL; whoever gets it calls ``admit(_:_:_:)``.
     private func tick(_ term: Term) async throws -> [(Term.Queue, QueueScripts.TickResult)] {
+        let start = ContinuousClock.now
+        var results: [QueueScripts.TickResult] = []
         let (queues, count) = term.next()
         var calls: [(queue: Term.Queue, call: RedisScriptCall)] = []
         for queue in queues where !queue.needsRebuild {
@@ -130,12 +134,14 @@ package struct QueueLeader: Service {
                 guard let tick = try? QueueScripts.tick(reply),
                     let result = try note(tick, of: call.queue, term)
                 else { continue }
+                results.append(result)
                 let mustWrite = !result.admitting.isEmpty || !result.ended.isEmpty || !call.queue.wasWritten
                 if mustWrite, term.beginWriting(call.queue.id, atMost: Self.writesAtOnce) {
                     chosen.append((call.queue, result))
                 }
             }
         }
+        metrics.ticked(results, since: start)
         return chosen
     }
 
@@ -194,6 +200,7 @@ package struct QueueLeader: Service {
                 (rules.admissions, rules.chosenAt) = (admissions, result.now)
                 let tick = try await waitingRoom.scripts.tick(rules, in: queue.id)
                 if let letIn = try note(tick, of: queue, term)?.letIn, !letIn.isEmpty {
+                    metrics.admitted(letIn.count)
                     try await waitingRoom.store.note(letIn: letIn, in: queue.id)
                 }
             }

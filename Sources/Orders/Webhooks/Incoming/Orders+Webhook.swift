@@ -52,21 +52,21 @@ extension Orders {
             return .malformed("The id must be 1 to 255 bytes.")
         }
         do {
-            let outcome: WebhookOutcome = try await postgres.withTransaction { transaction in
+            let (outcome, change): (WebhookOutcome, OrderChange?) = try await postgres.withTransaction { transaction in
                 let new = try await transaction.query(
                     "INSERT INTO processed_webhooks (id) VALUES (\(message.id)) ON CONFLICT DO NOTHING"
                 )
-                guard new.affectedRows == 1 else { return .repeated }
+                guard new.affectedRows == 1 else { return (.repeated, nil) }
                 let result: PaymentResult =
                     switch message.type {
                     case .succeeded: .succeeded
                     case .failed: .declined(detail: "The payment was declined.")
                     }
-                let reservation = try await self.settle(message.paymentId, result, in: transaction)
-                guard reservation == message.reservationId else { throw Unknown() }
-                return .applied
+                let settled = try await self.settle(message.paymentId, result, in: transaction)
+                guard let settled, settled.reservation == message.reservationId else { throw Unknown() }
+                return (.applied, settled.change)
             }
-            if outcome == .applied { await tellRedis(about: [message.reservationId]) }
+            if let change { await committed(change, [message.reservationId]) }
             return outcome
         } catch is Unknown {
             return .unknownPayment

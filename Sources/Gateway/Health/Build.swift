@@ -1,0 +1,4 @@
+/// What is running.
+package enum Build {
+    package static let version = "0.1.0"
+}
