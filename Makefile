@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help run test test-unit test-services test-protocol test-interop test-journeys test-browser test-api test-fuzz test-sanitizers bench simulate docs format lint check clean-data
+.PHONY: help run cluster test test-unit test-services test-protocol test-interop test-journeys test-browser test-api test-fault test-fault-mutants test-fuzz test-sanitizers bench simulate soak docs format lint check clean-data
 
 help:  ## lists the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -42,6 +42,18 @@ bench:  ## measures the Socket.IO server beside nchan, Centrifuge and python-soc
 
 simulate:  ## 5,000 fans play a whole on-sale on three instances; every promise is checked
 	@scripts/simulate.sh 5000
+
+cluster:  ## three instances behind HAProxy, on private stores; prints the addresses
+	@scripts/cluster.sh
+
+test-fault:  ## breaks stores, instances, clocks and clients under load, and compares the books
+	@scripts/test-fault.sh
+
+test-fault-mutants:  ## the same with safeguards removed: the tests have to notice
+	@scripts/test-fault.sh mutants
+
+soak:  ## MINUTES (60) of people coming and going: memory, keys and descriptors must not grow
+	@scripts/soak.sh
 
 docs:  ## the libraries' documentation, into .build/docs
 	@scripts/docs.sh

@@ -3,6 +3,7 @@
 #
 #   scripts/packages.sh run     what building and running needs
 #   scripts/packages.sh test    that, and what the tests drive: a browser, Python, and a provider to sign in at
+#   scripts/packages.sh cluster what running needs, and a balancer
 #   scripts/packages.sh bench   what building needs, the tools of the benchmark and its peers
 set -euo pipefail
 
@@ -10,14 +11,17 @@ packages=(libhiredis-dev libssl-dev libpq-dev zlib1g-dev postgresql redis-server
 case ${1:-run} in
 run) ;;
 # glewlwyd would set up a MySQL database for itself; with dbconfig-sqlite3 it is a file that nobody reads.
-test) packages+=(python3-venv chromium chromium-driver nodejs openssl glewlwyd dbconfig-sqlite3 sqlite3) ;;
+test) packages+=(python3-venv chromium chromium-driver nodejs openssl glewlwyd dbconfig-sqlite3 sqlite3)
+    # What the fault tests put in front of the instances, and wrong clocks.
+    packages+=(haproxy libfaketime) ;;
+cluster) packages+=(haproxy) ;;
 bench)
     packages+=(python3-venv gcc libc6-dev util-linux nginx-light libnginx-mod-nchan golang-go)
     # Centrifuge, what it imports (Debian's package names only some of it), and JWTs for it.
     packages+=(golang-github-centrifugal-{centrifuge,protocol}-dev golang-github-fzambia-eagle-dev)
     packages+=(golang-github-igm-sockjs-go-dev golang-github-mna-redisc-dev golang-github-golang-jwt-jwt-dev)
     ;;
-*) sed -n '2,7p' "$0" >&2; exit 64 ;;
+*) sed -n '2,8p' "$0" >&2; exit 64 ;;
 esac
 
 provided_otherwise() {

@@ -5,12 +5,14 @@
 #                                                  administrator, SERVICE_DATABASE_URL and SERVICE_REDIS_URL of the
 #                                                  users in Deploy/, who may do what the service needs and no more
 #   scripts/services.sh stop FOLDER                stops what start started; the data stays
+#   scripts/services.sh crash FOLDER postgres|redis   ends one as a crash would, without a word
+#   scripts/services.sh again FOLDER postgres|redis   starts it again, at the same address
 #
 # --durable keeps fsync on and Redis' append-only file; without it both forget at a power cut, which tests never see.
 set -euo pipefail
 
 command=${1:-}; folder=${2:-}; durable=${3:-}
-[ -n "$command" ] && [ -n "$folder" ] || { sed -n '2,10p' "$0" >&2; exit 64; }
+[ -n "$command" ] && [ -n "$folder" ] || { sed -n '2,12p' "$0" >&2; exit 64; }
 mkdir -p "$folder"
 folder=$(cd "$folder" && pwd)
 deploy=$(cd "$(dirname "$0")/../Deploy" && pwd)
@@ -117,5 +119,26 @@ start)
         "SERVICE_DATABASE_URL=$service_database_url" "SERVICE_REDIS_URL=$service_redis_url" >"$folder/env")
     ;;
 stop) stop ;;
-*) echo "services: unknown command '$command'; use start or stop" >&2; exit 64 ;;
+crash)
+    case $durable in
+    postgres) as_postgres "$postgres_bin/pg_ctl" -D "$folder/postgres" -s -m immediate -w stop ;;
+    redis)
+        pid=$(cat "$folder/redis.pid")
+        kill -KILL "$pid"
+        while kill -0 "$pid" 2>/dev/null; do sleep 0.02; done
+        rm -f "$folder/redis.pid"
+        ;;
+    esac
+    ;;
+again)
+    case $durable in
+    # With the options of before, which it finds in its folder.
+    postgres)
+        as_postgres "$postgres_bin/pg_ctl" -D "$folder/postgres" -s -w -t 60 -l "$folder/postgres/server.log" \
+            restart >/dev/null 2>&1
+        ;;
+    redis) redis-server "$folder/redis.conf" >/dev/null ;;
+    esac
+    ;;
+*) echo "services: unknown command '$command'; use start, stop, crash or again" >&2; exit 64 ;;
 esac

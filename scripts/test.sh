@@ -51,12 +51,7 @@ if runs unit; then
 fi
 
 if runs interop || runs journeys || runs browser; then
-    if [ ! -x "$venv/bin/pytest" ] || ! cmp -s Tests/requirements.txt "$venv/requirements.txt"; then
-        say "Installing the Python clients that the tests drive"
-        rm -rf "$venv"
-        python3 -m venv "$venv" && "$venv/bin/pip" install -q --disable-pip-version-check -r Tests/requirements.txt &&
-            cp Tests/requirements.txt "$venv/requirements.txt" || exit 1
-    fi
+    scripts/python.sh "$venv" Tests/requirements.txt || exit 1
     export HOLDFAST_BINARY=$PWD/.build/debug/holdfast
     if runs interop; then
         say "Interop: the protocol over raw sockets, and other people's Socket.IO clients"
@@ -64,6 +59,11 @@ if runs interop || runs journeys || runs browser; then
         HOLDFAST_FIXTURE=${HOLDFAST_FIXTURE:-$PWD/.build/debug/SocketIOFixture} \
             "$venv/bin/pytest" -q -n 2 --dist loadfile Tests/Interop --junitxml "$results/Interop.xml"
         echo $? >"$results/Interop.status"
+    fi
+    if runs journeys; then
+        say "Faults: a selection; 'make test-fault' runs all"
+        "$venv/bin/pytest" -q -m short Tests/Fault --junitxml "$results/Fault.xml"
+        echo $? >"$results/Fault.status"
     fi
     for suite in Journeys Browser; do
         runs "$(echo "$suite" | tr '[:upper:]' '[:lower:]')" || continue
@@ -75,12 +75,7 @@ fi
 
 if [ "$kind" = api ]; then
     tools=$PWD/.holdfast/venv-api
-    if [ ! -x "$tools/bin/st" ] || ! cmp -s Tests/Api/requirements.txt "$tools/requirements.txt"; then
-        say "Installing schemathesis"
-        rm -rf "$tools"
-        python3 -m venv "$tools" && "$tools/bin/pip" install -q --disable-pip-version-check -r Tests/Api/requirements.txt &&
-            cp Tests/Api/requirements.txt "$tools/requirements.txt" || exit 1
-    fi
+    scripts/python.sh "$tools" Tests/Api/requirements.txt || exit 1
     export HOLDFAST_BINARY=$PWD/.build/debug/holdfast
     say "Playing /openapi.json"
     PATH=$tools/bin:$PATH python3 Tests/Api/run.py "$results"

@@ -236,7 +236,7 @@ package struct Gateway: Sendable {
             announcer,
             sessionGuard,
             application,
-            Drain(state: drain, sockets: sockets, logger: logger),
+            Drain(state: drain, sockets: sockets, notice: settings.drainNotice, logger: logger),
         ]
         if let url = settings.webhookURL, let secret = settings.paymentWebhookSecret {
             let http = WebhookHTTP(url: url, eventLoopGroup: eventLoopGroup, logger: logger)
@@ -264,7 +264,7 @@ package struct Gateway: Sendable {
             if let origin = request.header("Origin"), !origins.allows(origin, host: request.header("Host")) {
                 return EngineRefusal(status: 403, message: "Origin not allowed")
             }
-            if drain.isDraining || addresses.isFull(request.remoteAddress) {
+            if drain.refusesSockets || addresses.isFull(request.remoteAddress) {
                 return EngineRefusal(status: 503, message: "Try again", retryAfterSeconds: Int.random(in: 1...5))
             }
             return nil

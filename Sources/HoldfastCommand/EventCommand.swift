@@ -3,12 +3,15 @@ import Events
 import Foundation
 import Gateway
 import HoldfastCore
+import Orders
+import Seating
+import WaitingRoom
 
 struct EventCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "event",
         abstract: "What is on sale.",
-        subcommands: [Create.self, List.self, Open.self, Pause.self, Close.self, VerifyDraw.self]
+        subcommands: [Create.self, List.self, Open.self, Pause.self, Close.self, Archive.self, VerifyDraw.self]
     )
 
     struct Create: AsyncParsableCommand {
@@ -65,6 +68,33 @@ struct EventCommand: AsyncParsableCommand {
 
         @Argument(help: "The event's id.") var id: String
         func run() async throws { try await setStatus(.closed, id) }
+    }
+
+    struct Archive: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Frees what Redis keeps of an event that is closed and settled.",
+            discussion: "PostgreSQL keeps all of it. Whoever looks at the event again has it rebuilt from there."
+        )
+
+        @Argument(help: "The event's id.") var id: String
+
+        func run() async throws {
+            guard let id = EventID(id) else { throw ValidationError("'\(id)' is not an event id") }
+            try await CommandContext.withSlices { slices in
+                guard let event = try await slices.events.event(id) else {
+                    throw CommandFailure("there is no event \(id)")
+                }
+                guard event.status == .closed else {
+                    throw CommandFailure("the event is \(event.status.rawValue); 'holdfast event close \(id)' first")
+                }
+                guard try await slices.orders.isSettled(id) else {
+                    throw CommandFailure("orders of the event wait for their payment; try again when they have ended")
+                }
+                try await Seating.archive(id, in: slices.redis)
+                try await slices.waitingRoom.archive(id)
+                print("archived \(id)")
+            }
+        }
     }
 
     private static func setStatus(_ status: EventStatus, _ id: String) async throws {

@@ -29,6 +29,7 @@ struct Serve: AsyncParsableCommand {
               REQUIRED_GROUP                     only members of it, and administrators, may use the service [unset]
               MAX_CONNECTIONS_PER_ADDRESS        sockets of one address [10000]
               STATE_TTL                          seconds a user's state outlives the last activity [3600]
+              DRAIN_NOTICE_SECONDS               seconds of serving on after SIGTERM, until balancers notice [5]
               HOLDFAST_INSTANCE                  name in logs [host:port]
               PAYMENT_WEBHOOK_SECRET             signs incoming payment results and outgoing messages [unset]
               WEBHOOK_URL                        is told of every step of every order, signed [unset]

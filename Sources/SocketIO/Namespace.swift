@@ -156,10 +156,13 @@ package final class Namespace: Sendable {
 
     /// Goes once to each loop, those without members too: a join that the caller has just asked for may still be on
     /// its way there, and what follows it must not overtake it.
+    ///
+    /// A caller on the loop waits its turn behind what other threads have sent there before: callers that take turns by
+    /// a lock of their own have their broadcasts arrive in that order.
     func onShards(_ body: @escaping @Sendable (NamespaceShard) -> Void) {
         for shard in self.shards {
-            let isNext = shard.eventLoop.inEventLoop && shard.recovery?.isBehind != true
-            if isNext { body(shard) } else { shard.eventLoop.execute { body(shard) } }
+            let isNext = shard.eventLoop.inEventLoop && shard.recovery?.isBehind != true && shard.isCaughtUp
+            if isNext { body(shard) } else { shard.enqueue { body(shard) } }
         }
     }
 

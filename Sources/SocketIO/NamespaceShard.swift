@@ -1,5 +1,6 @@
 import EngineIO
 import NIOCore
+import Synchronization
 
 /// The members of one room on one loop, in an array so that a broadcast is a walk over it.
 final class LocalRoom {
@@ -41,6 +42,8 @@ final class NamespaceShard: @unchecked Sendable {
     private var socketsByID: [String: Socket] = [:]
     /// `nil` unless clients may come back.
     let recovery: ShardRecovery?
+    /// How much other threads have sent here that has not run yet.
+    private let enqueued = Atomic<Int>(0)
     /// Looked at anew for each connection, read as it is for each event.
     private var snapshot: HandlerSnapshot
 
@@ -52,6 +55,17 @@ final class NamespaceShard: @unchecked Sendable {
         self.snapshot = namespace.handlerBox.snapshot
         self.eventLoop = eventLoop
         self.recovery = namespace.recovery.map { ShardRecovery($0.store?.standing(of: namespace.name)) }
+    }
+
+    /// Whether nothing waits for its turn on the loop.
+    var isCaughtUp: Bool { self.enqueued.load(ordering: .acquiring) == 0 }
+
+    func enqueue(_ body: @escaping @Sendable () -> Void) {
+        self.enqueued.add(1, ordering: .acquiringAndReleasing)
+        self.eventLoop.execute {
+            self.enqueued.subtract(1, ordering: .acquiringAndReleasing)
+            body()
+        }
     }
 
     func refreshHandlers() { self.snapshot = self.namespace.handlerBox.snapshot }

@@ -32,6 +32,7 @@ import Testing
         #expect(settings.accessTokenTTL == .seconds(3_600))
         #expect(settings.refreshTokenTTL == .seconds(1_209_600))
         #expect(settings.corsOrigins == [])
+        #expect(settings.drainNotice == .seconds(5))
         #expect(settings.logLevel == .info)
     }
 
@@ -41,7 +42,8 @@ import Testing
             ("DATABASE_URL", ""), ("REDIS_URL", ""), ("HOLDFAST_SECRETS", ""), ("HOLDFAST_SECRETS", "c2hvcnQ="),
             ("HOLDFAST_SECRETS", "not base64!"), ("HOLDFAST_PORT", "70000"), ("HOLDFAST_PORT", "http"),
             ("HOLDFAST_ENV", "staging"), ("SESSION_TTL", "0"), ("ACCESS_TOKEN_TTL", "1.5"),
-            ("DUPLICATE_LOGIN", "maybe"), ("MAX_SESSIONS_PER_USER", "0"), ("LOG_LEVEL", "loud"), ("LOG_FORMAT", "xml"),
+            ("DUPLICATE_LOGIN", "maybe"), ("MAX_SESSIONS_PER_USER", "0"), ("DRAIN_NOTICE_SECONDS", "16"),
+            ("LOG_LEVEL", "loud"), ("LOG_FORMAT", "xml"),
         ]
     )
     func names(_ name: String, _ value: String) {

@@ -1,4 +1,5 @@
 import EngineIO
+import Foundation
 import NIOCore
 import ServiceLifecycle
 import SocketIO
@@ -48,6 +49,32 @@ import Testing
         main.on("end", inline: { socket, _ in socket.disconnect(close: true) })
         main.on("owe", inline: { socket, _ in socket.emit("ask", arguments: [], timeout: nil) { _ in _ = socket } })
         main.on("know", inline: { socket, _ in socket.on("x", inline: { _ in _ = socket.id }) })
+    }
+
+    @Test("A broadcast from the loop does not overtake one that another thread sent before")
+    func broadcastOrder() async throws {
+        try await TestServer.with({ io in
+            let main = io.of("/")
+            main.on(
+                "race",
+                inline: { _, _ in
+                    // The loop stands still until the other thread has sent.
+                    let sent = DispatchSemaphore(value: 0)
+                    Thread.detachNewThread {
+                        main.emit("first")
+                        sent.signal()
+                    }
+                    sent.wait()
+                    main.emit("second")
+                }
+            )
+        }) { server in
+            try await RawClient.joined(server.port) { client, _ in
+                try await client.send(text: #"42["race"]"#)
+                let heard = [try await client.text(), try await client.text()]
+                #expect(heard == [#"42["first"]"#, #"42["second"]"#])
+            }
+        }
     }
 
     @Test("A thousand sockets that came and went leave nothing behind")

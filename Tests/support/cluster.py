@@ -46,15 +46,19 @@ def until(condition, seconds=20, what="it"):
 
 
 class Instance:
-    def __init__(self, cluster, name, port=None):
+    def __init__(self, cluster, name, port=None, settings=None):
         self.cluster, self.name, self.port = cluster, name, port or free_port()
         self.log = cluster.folder / f"{name}.log"
         environment = cluster.environment | {
             "HOLDFAST_PORT": str(self.port),
             "HOLDFAST_INSTANCE": name,
-        }
+        } | (settings or {})
+        command = [cluster.binary, "serve"]
+        # libfaketime moves the environment, beside which Swift looks for the arguments, unless a parent has done it.
+        if "LD_PRELOAD" in environment:
+            command = ["sh", "-c", 'exec "$0" serve', cluster.binary]
         self.process = subprocess.Popen(
-            [cluster.binary, "serve"], env=environment, stdout=subprocess.DEVNULL, stderr=self.log.open("ab"),
+            command, env=environment, stdout=subprocess.DEVNULL, stderr=self.log.open("ab"),
             stdin=subprocess.DEVNULL,
         )
 
@@ -89,24 +93,30 @@ class Instance:
 
 
 class Cluster:
-    """Use as a context manager. `settings` are extra environment variables of every instance."""
+    """Use as a context manager. `settings` are extra environment variables of every instance.
 
-    def __init__(self, instances=1, **settings):
+    `stores` are servers of its own (stores.Stores), for tests that break them.
+    """
+
+    def __init__(self, instances=1, stores=None, **settings):
         self.binary = os.environ["HOLDFAST_BINARY"]
-        self._admin_url = os.environ["HOLDFAST_TEST_DATABASE_URL"]
+        urls = stores.urls if stores else os.environ
+        self._admin_url = urls["HOLDFAST_TEST_DATABASE_URL"]
         self._database = f"journey_{secrets.token_hex(6)}"
         parts = urllib.parse.urlsplit(self._admin_url)
         self.database_url = urllib.parse.urlunsplit(parts._replace(path=f"/{self._database}"))
-        redis = urllib.parse.urlsplit(os.environ["HOLDFAST_TEST_REDIS_URL"])
+        redis = urllib.parse.urlsplit(urls["HOLDFAST_TEST_REDIS_URL"])
         self.redis_url = urllib.parse.urlunsplit(redis._replace(path=f"/{next(_redis_databases)}"))
-        service_database = os.environ.get("HOLDFAST_TEST_SERVICE_DATABASE_URL", self._admin_url)
-        service_redis = os.environ.get("HOLDFAST_TEST_SERVICE_REDIS_URL", self.redis_url)
+        service_database = urls.get("HOLDFAST_TEST_SERVICE_DATABASE_URL", self._admin_url)
+        service_redis = urls.get("HOLDFAST_TEST_SERVICE_REDIS_URL", self.redis_url)
         self.environment = {
             "PATH": os.environ["PATH"],
             # The users of Deploy/, so that every journey proves that their rights are enough.
             "DATABASE_URL": self._with_path(service_database, self._database),
             "REDIS_URL": self._with_path(service_redis, urllib.parse.urlsplit(self.redis_url).path),
             "HOLDFAST_SECRETS": base64.b64encode(secrets.token_bytes(32)).decode(),
+            # Nobody balances here, unless a test says so.
+            "DRAIN_NOTICE_SECONDS": "0",
             "LOG_LEVEL": os.environ.get("HOLDFAST_TEST_LOG_LEVEL", "info"),
         } | {name: str(value) for name, value in settings.items()}
         self._wanted, self.instances = instances, []
@@ -139,14 +149,14 @@ class Cluster:
         self._temporary.cleanup()
         assert not crashed, "\n".join(crashed)
 
-    def start(self, count=1, port=None):
+    def start(self, count=1, port=None, **settings):
         """Starts instances on free ports, or one at the address that another has left."""
         names = [f"instance-{len(self.instances) + index}" for index in range(count)]
-        started = [Instance(self, name, port) for name in names]
+        started = [Instance(self, name, port, settings) for name in names]
         self.instances += started
         for instance in started:
             until(instance.is_ready, 30, f"{instance.name} becoming ready")
-        return started[0]
+        return started[0] if started else None
 
     @property
     def alive(self):

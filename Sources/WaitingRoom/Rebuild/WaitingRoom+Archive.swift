@@ -1,0 +1,11 @@
+package import HoldfastCore
+import Redis
+
+extension WaitingRoom {
+    /// Removes an event's queue from Redis. It was a copy: whoever looks at the event again has it rebuilt.
+    ///
+    /// For events that are closed.
+    package func archive(_ event: EventID) async throws {
+        _ = try await redis.send(RedisCommand("DEL", arguments: WaitingRoomKeys.all(event).map { RedisArgument($0) }))
+    }
+}

@@ -1,0 +1,137 @@
+"""Instances that are killed, that sleep, or whose clocks are wrong."""
+
+import asyncio
+import random
+import signal
+
+import books
+import pytest
+
+from cluster import Cluster, until
+from crowd import Crowd, create_house
+from fans import Fan, everybody_leaves
+from session import Session
+from steps import COMMITTED, lock, pay, reserve
+from wire import Wire
+
+FAKETIME = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1"
+
+
+def off_by(hours):
+    """The settings of a process whose wall clock is wrong, and goes on at its own pace."""
+    return {
+        "LD_PRELOAD": FAKETIME, "FAKETIME": f"{hours:+d}h", "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+    }
+
+
+async def test_instances_killed_at_random_moments_of_ordering_and_paying_lose_nothing_but_their_sockets(stores):
+    with Cluster(instances=3, stores=stores) as cluster:
+        event = create_house(cluster)
+        line = cluster.create_event(queue=cluster.open_queue(maxActive=1, passSeconds=600))
+        chance, doors = random.Random(6), list(cluster.instances)
+        async with Crowd(cluster, event, doors, buyers=8) as crowd:
+            async with Crowd(cluster, line, doors, buyers=0, queuers=6) as waiting:
+                for round in range(6):
+                    await crowd.orders(8)
+                    await asyncio.sleep(chance.uniform(0, 0.1))
+                    doomed = doors[round % 3]
+                    doomed.kill()
+                    await asyncio.sleep(0.5)
+                    doors[round % 3] = await asyncio.to_thread(cluster.start, 1, doomed.port)
+        await books.check(cluster, crowd)
+        assert waiting.breaches == []
+
+
+@pytest.mark.short
+async def test_an_instance_killed_between_commit_and_telling_redis_leaves_no_seat_open(stores):
+    with Cluster(instances=1, stores=stores) as cluster, Wire(cluster.database_url) as wire:
+        # The first one leads; the one that dies only serves.
+        other = cluster.instances[0]
+        doomed = await asyncio.to_thread(
+            lambda: cluster.start(1, DATABASE_URL=wire.through(cluster.environment["DATABASE_URL"]))
+        )
+        event = cluster.create_event(sale={"opensAt": None, "maxSeatsPerUser": 4, "holdSeconds": 30})
+        buyer, rival = (Fan(token) for token in cluster.tokens(2))
+        await lock(buyer, doomed, event, ["R-1-1"])
+
+        def kill_after_commit(piece):
+            if COMMITTED not in piece or cluster.sql("SELECT count(*) FROM reservations") == ["0"]:
+                return True
+            doomed.kill()
+            return False
+
+        wire.passes = kill_after_commit
+        order = asyncio.create_task(reserve(buyer, doomed, event, ["R-1-1"]))
+        await asyncio.to_thread(until, lambda: doomed.process.poll() is not None, what="the instance dying")
+        results = await asyncio.gather(order, return_exceptions=True)
+        assert isinstance(results[0], Exception), "nobody was told"
+
+        def shown():
+            seats = asyncio.run(rival.http(other, "GET", f"/api/events/{event}/seats"))["seats"]
+            return next(seat["status"] for seat in seats if seat["id"] == "R-1-1")
+
+        await asyncio.to_thread(until, lambda: shown() == "reserved", 5, "the seat shown as sold")
+        await lock(rival, other, event, ["R-1-1"], expect=409)
+        mine = await buyer.http(other, "GET", "/api/reservations/my")
+        await pay(buyer, other, mine["reservations"][0])
+        assert books.breaches(cluster) == []
+
+
+@pytest.mark.short
+async def test_an_instance_stopped_past_its_holds_life_sells_nothing_that_another_bought_since(stores):
+    with Cluster(instances=2, stores=stores) as cluster:
+        event = cluster.create_event(sale={"opensAt": None, "maxSeatsPerUser": 4, "holdSeconds": 3})
+        sleeper, awake = cluster.instances
+        late, quick = (Fan(token) for token in cluster.tokens(2))
+        with Session(cluster) as session:
+            # The order stops where Redis has said that the seat is held and PostgreSQL has not been asked.
+            session.lock(f"hf:seats:buyer:{event}:load-1")
+            await lock(late, sleeper, event, ["R-1-1"])
+            order = asyncio.create_task(reserve(late, sleeper, event, ["R-1-1"], expect=409))
+            waits = "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+            await asyncio.to_thread(until, lambda: cluster.sql(waits), what="the order waiting")
+            sleeper.process.send_signal(signal.SIGSTOP)
+            await asyncio.sleep(3.2)
+            # Meanwhile the seat is granted to another, sold, and given back: no claim stands in the way.
+            await lock(quick, awake, event, ["R-1-1"])
+            bought = await reserve(quick, awake, event, ["R-1-1"])
+            await quick.http(awake, "POST", f"/api/reservations/{bought['reservationId']}/cancel")
+        sleeper.process.send_signal(signal.SIGCONT)
+        await order
+        assert books.breaches(cluster) == []
+
+
+async def test_instances_that_sleep_for_seconds_in_the_middle_of_a_sale_sell_nothing_twice(stores):
+    with Cluster(instances=3, stores=stores) as cluster:
+        event = create_house(cluster, hold_seconds=2)
+        async with Crowd(cluster, event, cluster.instances, buyers=9) as crowd:
+            for instance in cluster.instances:
+                await crowd.orders(5)
+                instance.process.send_signal(signal.SIGSTOP)
+                await asyncio.sleep(4)
+                instance.process.send_signal(signal.SIGCONT)
+            await crowd.orders(10)
+        await books.check(cluster, crowd)
+
+
+async def test_with_instances_an_hour_fast_and_an_hour_slow_every_hold_lasts_as_long_as_it_says(stores):
+    with Cluster(instances=1, stores=stores) as cluster:
+        right = cluster.instances[0]
+        # An instance's clock matters for access tokens only; those of the test live six hours.
+        fast = await asyncio.to_thread(lambda: cluster.start(1, **off_by(+1)))
+        slow = await asyncio.to_thread(lambda: cluster.start(1, **off_by(-1)))
+        house = create_house(cluster, hold_seconds=4)
+        holder, watcher = (Fan(token) for token in cluster.tokens(10)[8:])
+        await watcher.connect(right)
+        await watcher.call("join-seat-selection", {"eventId": house})
+        for door in (fast, right):
+            await lock(holder, door, house, ["R-40-1"])
+            await asyncio.sleep(2)
+            await lock(watcher, right, house, ["R-40-1"], expect=409)
+            watcher.arrived.clear()
+            await watcher.hears("seat-released", lambda data: data["seatIds"] == ["R-40-1"], within=8)
+        await everybody_leaves(watcher)
+        async with Crowd(cluster, house, [right, fast], buyers=8) as crowd:
+            await crowd.orders(60)
+        assert slow.is_ready()
+        await books.check(cluster, crowd, [right, fast])

@@ -1,0 +1,94 @@
+"""The service with one safeguard removed, to show that the test of the fault notices.
+
+`HOLDFAST_MUTANT` names one; `make test-fault-mutants` runs each with its test, which then has to fail. The product has
+no switch for any of this: the database of the test gets a trigger that undoes the safeguard's work, a proxy puts other
+text into a script on its way to Redis, or an instance gets a setting that makes it hurry.
+"""
+
+import os
+
+from cluster import Cluster
+from wire import Wire
+
+FORGETS = """
+CREATE FUNCTION mutant() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$;
+CREATE TRIGGER mutant BEFORE INSERT OR UPDATE ON {table} FOR EACH ROW EXECUTE FUNCTION mutant();
+"""
+
+# name: what is gone; the test that has to notice; what it says then; and the change: SQL, a pair of script texts of one
+# length, or settings
+MUTANTS = {
+    "no-fence": (
+        "the last grant that bought a seat is forgotten",
+        "test_instances.py::test_an_instance_stopped_past_its_holds_life_sells_nothing_that_another_bought_since",
+        "Refused: 201",
+        FORGETS.format(table="seat_fences"),
+    ),
+    "no-epoch": (
+        "a new life of the seat state gets the number of the last one",
+        "test_redis.py::test_a_hold_of_before_a_wipe_buys_nothing_that_was_granted_since",
+        "Refused: 201",
+        """
+        CREATE FUNCTION mutant() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+            NEW.epoch := OLD.epoch; RETURN NEW; END $$;
+        CREATE TRIGGER mutant BEFORE UPDATE ON seat_epochs FOR EACH ROW EXECUTE FUNCTION mutant();
+        """,
+    ),
+    "no-key": (
+        "answers are not remembered under their idempotency keys",
+        "test_postgres.py::test_an_order_whose_commit_was_cut_off_is_found_again_under_its_key",
+        "NOT_HELD",
+        FORGETS.format(table="idempotency_keys"),
+    ),
+    "no-outbox": (
+        "what Redis must be told is not written down",
+        "test_instances.py::test_an_instance_killed_between_commit_and_telling_redis_leaves_no_seat_open",
+        "the seat shown as sold did not happen",
+        FORGETS.format(table="outbox"),
+    ),
+    "no-log": (
+        "the log of seat messages keeps one message",
+        "test_redis.py::test_a_seat_map_misses_no_message_while_subscriptions_are_killed_over_and_over",
+        "assert [{'seq'",
+        (b'"MAXLEN", "~", 1000,', b'"MAXLEN", "=",    1,'),
+    ),
+    "no-notice": (
+        "an instance refuses before the balancer has noticed that it leaves",
+        "test_leaving.py::test_a_rolling_restart_under_load_loses_nothing_and_answers_no_request_with_5xx[anywhere]",
+        "no request is lost or answered 5xx",
+        {"DRAIN_NOTICE_SECONDS": "0"},
+    ),
+}
+
+
+def apply(monkeypatch):
+    """Makes every cluster of this test the mutant that the environment names, if it names one."""
+    name = os.environ.get("HOLDFAST_MUTANT")
+    if not name:
+        return
+    *_, change = MUTANTS[name]
+    start, migrate = Cluster.start, Cluster.migrate
+
+    def start_with_settings(self, *arguments, **settings):
+        return start(self, *arguments, **settings | change)
+
+    def start_with_scripts(self, *arguments, **settings):
+        wire = Wire(self.environment["REDIS_URL"]).__enter__()  # Ends with the process.
+        wire.replacement = change
+        return start(self, *arguments, **settings | {"REDIS_URL": wire.through(self.environment["REDIS_URL"])})
+
+    def migrate_and_change(self):
+        migrate(self)
+        self.sql(change)
+
+    if isinstance(change, dict):
+        monkeypatch.setattr(Cluster, "start", start_with_settings)
+    elif isinstance(change, tuple):
+        monkeypatch.setattr(Cluster, "start", start_with_scripts)
+    else:
+        monkeypatch.setattr(Cluster, "migrate", migrate_and_change)
+
+
+def main():
+    for name, (_, test, notice, _) in MUTANTS.items():
+        print(name, test, notice)
