@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help run test test-unit test-services test-protocol test-interop test-journeys test-browser test-api test-fuzz test-sanitizers bench docs format lint check clean-data
+.PHONY: help run test test-unit test-services test-protocol test-redis-topologies test-interop test-journeys test-browser test-api test-fuzz test-sanitizers bench docs format lint check clean-data
 
 help:  ## lists the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -18,6 +18,9 @@ test-services:  ## tests against a real Redis and a real PostgreSQL
 
 test-protocol:  ## Engine.IO and Socket.IO over real sockets
 	@scripts/test.sh protocol
+
+test-redis-topologies:  ## one server, Sentinel and a cluster: the suites, failovers, slots that move while selling
+	@scripts/test-topologies.sh
 
 test-interop:  ## the protocol from outside, with raw sockets and other people's clients
 	@scripts/test.sh interop

@@ -1,7 +1,8 @@
 """Several instances of Holdfast as processes, on a database and a Redis database of their own.
 
 The servers come from the environment (HOLDFAST_TEST_DATABASE_URL, HOLDFAST_TEST_REDIS_URL), the binary from
-HOLDFAST_BINARY; `make test` sets all three.
+HOLDFAST_BINARY; `make test` sets all three. HOLDFAST_TEST_TOPOLOGY may name a folder of scripts/topologies.py instead of
+the second.
 """
 
 import base64
@@ -19,6 +20,8 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
+
+from topologies import Topology
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PASSWORD = "correct horse battery"
@@ -97,8 +100,11 @@ class Cluster:
         self._database = f"journey_{secrets.token_hex(6)}"
         parts = urllib.parse.urlsplit(self._admin_url)
         self.database_url = urllib.parse.urlunsplit(parts._replace(path=f"/{self._database}"))
+        topology = os.environ.get("HOLDFAST_TEST_TOPOLOGY")
+        self.topology = Topology.load(topology) if topology else None
+        self._redis_database = next(_redis_databases)
         redis = urllib.parse.urlsplit(os.environ["HOLDFAST_TEST_REDIS_URL"])
-        self.redis_url = urllib.parse.urlunsplit(redis._replace(path=f"/{next(_redis_databases)}"))
+        self.redis_url = urllib.parse.urlunsplit(redis._replace(path=f"/{self._redis_database}"))
         service_database = os.environ.get("HOLDFAST_TEST_SERVICE_DATABASE_URL", self._admin_url)
         service_redis = os.environ.get("HOLDFAST_TEST_SERVICE_REDIS_URL", self.redis_url)
         self.environment = {
@@ -108,7 +114,10 @@ class Cluster:
             "REDIS_URL": self._with_path(service_redis, urllib.parse.urlsplit(self.redis_url).path),
             "HOLDFAST_SECRETS": base64.b64encode(secrets.token_bytes(32)).decode(),
             "LOG_LEVEL": os.environ.get("HOLDFAST_TEST_LOG_LEVEL", "info"),
-        } | {name: str(value) for name, value in settings.items()}
+        }
+        if self.topology:
+            self.environment["REDIS_URL"] = self.topology.service_address(self._redis_database)
+        self.environment |= {name: str(value) for name, value in settings.items()}
         self._wanted, self.instances = instances, []
 
     @staticmethod
@@ -163,6 +172,8 @@ class Cluster:
         return [line for line in result.stdout.splitlines() if line]
 
     def redis(self, *command):
+        if self.topology:
+            return self.topology.command(self._redis_database, *command)
         parts = urllib.parse.urlsplit(self.redis_url)
         result = subprocess.run(
             ["redis-cli", "-h", parts.hostname, "-p", str(parts.port), "-n", parts.path.lstrip("/"), *command],

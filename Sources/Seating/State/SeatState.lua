@@ -48,12 +48,12 @@ local function publish(kind, seats)
     local message = kind .. digits(seq) .. '\n{"eventId":"' .. ARGV[3] .. '","seatIds":' .. json_array(seats)
         .. ',"seq":' .. digits(seq) .. "}"
     redis.call("XADD", LOG, "MAXLEN", "~", 1000, digits(seq) .. "-0", "m", message)
-    redis.call("PUBLISH", ARGV[4], message)
+    redis.call("SPUBLISH", ARGV[4], message)
 end
 
 -- Tells one holder. kind: x expired, w expiring. Not logged: whoever missed it reads their selection.
 local function notify(kind, user, expires_ms, seats)
-    redis.call("PUBLISH", ARGV[4], kind .. user .. "\n" .. digits(expires_ms) .. "\n" .. json_array(seats))
+    redis.call("SPUBLISH", ARGV[4], kind .. user .. "\n" .. digits(expires_ms) .. "\n" .. json_array(seats))
 end
 
 local function load_hold(user)

@@ -83,6 +83,6 @@ if changed or ARGV[11] == "1" then
         lines[#lines + 1] = "admitted " .. text(expires_at_ms) .. " " .. table.concat(admitted, " ")
     end
     if #ended > 0 then lines[#lines + 1] = "ended " .. table.concat(ended, " ") end
-    redis.call("PUBLISH", ARGV[10], table.concat(lines, "\n"))
+    redis.call("SPUBLISH", ARGV[10], table.concat(lines, "\n"))
 end
 return {"ok", #admitted, #ended, redis.call("ZCARD", undurable), active, text(total)}
