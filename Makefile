@@ -2,7 +2,7 @@
 .PHONY: help run test test-unit test-services test-protocol test-redis-topologies test-interop test-journeys test-browser test-api test-fuzz test-sanitizers bench docs format lint check clean-data
 
 help:  ## lists the targets
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-22s %s\n", $$1, $$2}'
 
 run:  ## everything a new machine needs, then one instance on http://127.0.0.1:8080
 	@scripts/run.sh

@@ -2,7 +2,9 @@
 # The suites of whatever uses Redis, on one server, on Sentinel and on a cluster; then failovers, moving slots and a Redis
 # from an old file under whole instances. The last line counts what passed and what failed.
 #
-#   scripts/test-topologies.sh [short]    short: only the client's own suites, for `make test`
+#   scripts/test-topologies.sh
+#
+# `make test` has the failing servers under the client; the rest takes some minutes more.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 
@@ -52,23 +54,21 @@ HOLDFAST_TEST_REDIS_URL=$REDIS_URL swift test --skip-build --filter "ClusterRedi
     --xunit-output "$results/failing.xml"
 echo $? >"$results/failing.status"
 
-if [ "${1:-}" != short ]; then
-    if [ ! -x "$venv/bin/pytest" ] || ! cmp -s Tests/requirements.txt "$venv/requirements.txt"; then
-        say "Installing the Python clients that the tests drive"
-        rm -rf "$venv"
-        python3 -m venv "$venv" && "$venv/bin/pip" install -q --disable-pip-version-check -r Tests/requirements.txt &&
-            cp Tests/requirements.txt "$venv/requirements.txt" || exit 1
-    fi
-    export HOLDFAST_BINARY=$PWD/.build/debug/holdfast HOLDFAST_TEST_REDIS_URL=$REDIS_URL
-    for kind in sentinel cluster; do
-        say "Journeys on: $kind"
-        HOLDFAST_TEST_TOPOLOGY=$servers/$kind "$venv/bin/pytest" -q Tests/Journeys/test_on_sale.py \
-            Tests/Journeys/test_waiting_room.py Tests/Journeys/test_sign_in.py --junitxml "$results/journeys-$kind.xml"
-        echo $? >"$results/journeys-$kind.status"
-    done
-    say "Servers that fail and slots that move, under whole instances"
-    "$venv/bin/pytest" -q Tests/Topologies --junitxml "$results/sales.xml"
-    echo $? >"$results/sales.status"
+if [ ! -x "$venv/bin/pytest" ] || ! cmp -s Tests/requirements.txt "$venv/requirements.txt"; then
+    say "Installing the Python clients that the tests drive"
+    rm -rf "$venv"
+    python3 -m venv "$venv" && "$venv/bin/pip" install -q --disable-pip-version-check -r Tests/requirements.txt &&
+        cp Tests/requirements.txt "$venv/requirements.txt" || exit 1
 fi
+export HOLDFAST_BINARY=$PWD/.build/debug/holdfast HOLDFAST_TEST_REDIS_URL=$REDIS_URL
+for kind in sentinel cluster; do
+    say "Journeys on: $kind"
+    HOLDFAST_TEST_TOPOLOGY=$servers/$kind "$venv/bin/pytest" -q Tests/Journeys/test_on_sale.py \
+        Tests/Journeys/test_waiting_room.py Tests/Journeys/test_sign_in.py --junitxml "$results/journeys-$kind.xml"
+    echo $? >"$results/journeys-$kind.status"
+done
+say "Servers that fail and slots that move, under whole instances"
+"$venv/bin/pytest" -q Tests/Topologies --junitxml "$results/sales.xml"
+echo $? >"$results/sales.status"
 
 scripts/count-results.py "$results"

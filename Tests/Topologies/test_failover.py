@@ -88,6 +88,8 @@ async def test_a_sale_goes_on_when_the_primary_is(start, kind, fault):
 
     seats = await statuses(holder, one, event)
     assert seats["VIP-1-1"] == "reserved"
+    # Whoever listened is told that messages may be missing, by the new primary or for the lost connection.
+    await watcher.hears("seats-reset", within=20)
     await patiently(lambda: lock(holder, one, event, "VIP-1-2"))
     # Pub/Sub has moved as well: what happens on one instance is heard on the other.
     await watcher.hears("seat-locked", lambda data: data["seatIds"] == ["VIP-1-2"])

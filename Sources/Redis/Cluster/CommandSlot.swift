@@ -19,7 +19,7 @@ extension RedisCommand {
             case "DEL", "UNLINK", "EXISTS", "TOUCH", "MGET", "SINTER", "SUNION", "SDIFF", "RENAME", "RENAMENX",
                 "SSUBSCRIBE", "SUNSUBSCRIBE":
                 return try common(arguments[...])
-            case "XINFO", "OBJECT", "MEMORY":
+            case "XINFO", "OBJECT", "MEMORY", "PUBSUB":
                 return try common(arguments.dropFirst().prefix(1))
             default:
                 return try common(arguments.prefix(1))
