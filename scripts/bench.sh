@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
-# Measures the Socket.IO server (the fixture, release build) beside nchan, Centrifuge and python-socketio, each on one
+# Measures the Socket.IO server (the fixture, release build), and seat selections through the whole service, beside nchan, Centrifuge and python-socketio, each on one
 # core, in one run: broadcasts, also through Redis, latency, acknowledgements, connections, memory, and a storm of
 # reconnections. docs/performance.md explains it.
 #
 #   make bench                         about 8 minutes once all is built
 #   BENCH_ROUNDS=5 BENCH_SECONDS=5 make bench
 #   BENCH_ONLY="connect reconnect" make bench
+#   BENCH_ONLY=seats make bench        only seat selections, through the whole of Holdfast
 #
 # Sizes by environment, with their defaults: BENCH_ROUNDS=3, BENCH_SECONDS=3 (per measurement), BENCH_IDLE=2000
 # (connections of the memory test), BENCH_RECONNECT=5000, BENCH_RPC_CONNECTIONS=64, BENCH_RPC_DEPTH=4,
@@ -21,7 +22,7 @@ venv=.holdfast/bench-venv
 out=.holdfast/bench
 root=$PWD
 # Exact versions, so that two runs months apart have the same peer.
-peer=(python-socketio==5.18.1 uvicorn==0.54.0 websockets==17.4 uvloop==0.23.0 httptools==0.9.0 PyJWT==2.15.1)
+peer=(python-socketio==5.18.1 uvicorn==0.54.0 websockets==17.4 uvloop==0.23.0 httptools==0.9.0 PyJWT==2.15.1 redis==8.1.0)
 
 scripts/packages.sh bench
 mkdir -p "$out"
@@ -42,6 +43,7 @@ say "Building Centrifuge's peer from Debian's sources"
 
 say "Building the release of our side (the first time takes 5 to 10 minutes, later seconds)"
 swift build -c release --product SocketIOFixture
+swift build -c release --product holdfast
 
 say "Measuring, ${BENCH_ROUNDS:-3} rounds"
 runner=
@@ -57,7 +59,7 @@ trap stop EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 PYTHONDONTWRITEBYTECODE=1 python3 Tests/Benchmarks/run.py --generator "$out/generator" \
-    --ours .build/release/SocketIOFixture --centrifuge "$out/centrifuge" --python "$venv/bin/python" --out "$out" &
+    --ours .build/release/SocketIOFixture --service .build/release/holdfast --centrifuge "$out/centrifuge" --python "$venv/bin/python" --out "$out" &
 runner=$!
 status=0
 wait "$runner" || status=$?

@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import report
+import seats
 from servers import Centrifuge, Holdfast, Nchan, PythonSocketIO, pinned, redis_server
 
 
@@ -120,6 +121,7 @@ class Bench:
         self.cores = cores
         self.server_core, self.generator_core = cores[0], cores[-1]
         self.generator = options.generator
+        self.service = options.service
         self.out = options.out
         self.log = options.out / "servers.log"
         self.tokens = options.out / "tokens"
@@ -179,11 +181,16 @@ class Bench:
                     line = f"    round {number + 1} of {ROUNDS}  {measurement.name:16} {name:23} {report.brief(result)}"
                     print(line, flush=True)
                     yield {"round": number + 1, "measurement": measurement.name, "server": name} | result
+            if not ONLY or seats.NAME in ONLY:
+                for measurement, name, result in seats.results(self, SECONDS):
+                    line = f"    round {number + 1} of {ROUNDS}  {measurement:16} {name:23} {report.brief(result)}"
+                    print(line, flush=True)
+                    yield {"round": number + 1, "measurement": measurement, "server": name} | result
 
 
 def main():
     parser = argparse.ArgumentParser()
-    for name in ("generator", "ours", "centrifuge", "python", "out"):
+    for name in ("generator", "ours", "service", "centrifuge", "python", "out"):
         parser.add_argument(f"--{name}", type=Path, required=True)
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
@@ -204,7 +211,7 @@ def main():
     facts["load_after"] = os.getloadavg()[0]
     facts["minutes"] = (time.monotonic() - began) / 60
     (options.out / "result.json").write_text(json.dumps({"machine": facts, "results": results}, indent=1) + "\n")
-    text = report.markdown(facts, results, list(measurements()), ROUNDS)
+    text = report.markdown(facts, results, list(measurements()), ROUNDS) + seats.markdown(results)
     (options.out / "report.md").write_text(text)
     print("\n" + text)
     if any("error" in result for result in results):

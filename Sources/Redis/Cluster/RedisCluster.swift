@@ -100,13 +100,9 @@ final class RedisCluster: Sendable {
     }
 
     func send(_ commands: [RedisCommand], deadline: NIODeadline) async throws(RedisError) -> [RESPValue] {
-        var slots: [Int] = []
-        slots.reserveCapacity(commands.count)
-        // A command without keys goes along with those that have some: any node may run it.
-        for command in commands { slots.append(try command.slot ?? slots.last ?? 0) }
         var call = Call(
             commands: commands,
-            slots: slots,
+            slots: try Self.slots(of: commands),
             deadline: deadline,
             replies: Array(repeating: nil, count: commands.count),
             pending: Array(commands.indices)
@@ -124,6 +120,24 @@ final class RedisCluster: Sendable {
                 throw RedisError(.cancelled, "the command was cancelled", mayHaveRun: call.hasRun)
             }
         }
+    }
+
+    /// A command without keys goes along with the next that has some, as `SCRIPT LOAD` must, or else with the last: any node
+    /// may run it.
+    static func slots(of commands: [RedisCommand]) throws(RedisError) -> [Int] {
+        var slots = Array(repeating: 0, count: commands.count)
+        var next: Int?
+        var keyless: [Int] = []
+        for index in commands.indices.reversed() {
+            if let slot = try commands[index].slot {
+                next = slot
+                // Those behind the last that has keys.
+                for index in keyless { slots[index] = slot }
+                keyless = []
+            }
+            if let next { slots[index] = next } else { keyless.append(index) }
+        }
+        return slots
     }
 
     /// Whatever the last round was told stands: an error reply for each that had one.

@@ -38,6 +38,14 @@ struct HashSlotTests {
         #expect(try RedisCommand("PING").slot == nil)
     }
 
+    @Test("A command without keys goes along with the next that has some, or with the last")
+    func keyless() throws {
+        let (ping, a, b) = (RedisCommand("PING"), RedisCommand("GET", "a"), RedisCommand("GET", "b"))
+        let (slotA, slotB) = (HashSlot.of("a"), HashSlot.of("b"))
+        #expect(try RedisCluster.slots(of: [ping, a, ping, b, ping]) == [slotA, slotA, slotB, slotB, slotB])
+        #expect(try RedisCluster.slots(of: [ping, ping]) == [0, 0])
+    }
+
     @Test(
         "Keys of several slots and commands of no use in a cluster are refused before anything is sent",
         arguments: [
