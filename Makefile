@@ -1,8 +1,8 @@
 .DEFAULT_GOAL := help
-.PHONY: help run cluster test test-unit test-services test-protocol test-interop test-journeys test-browser test-api test-fault test-fault-mutants test-fuzz test-sanitizers bench simulate soak docs format lint check clean-data
+.PHONY: help run cluster test test-unit test-services test-protocol test-redis-topologies test-interop test-journeys test-browser test-api test-fault test-fault-mutants test-fuzz test-sanitizers bench simulate soak docs format lint check clean-data
 
 help:  ## lists the targets
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-22s %s\n", $$1, $$2}'
 
 run:  ## everything a new machine needs, then one instance on http://127.0.0.1:8080
 	@scripts/run.sh
@@ -18,6 +18,9 @@ test-services:  ## tests against a real Redis and a real PostgreSQL
 
 test-protocol:  ## Engine.IO and Socket.IO over real sockets
 	@scripts/test.sh protocol
+
+test-redis-topologies:  ## one server, Sentinel and a cluster: the suites, failovers, slots that move while selling
+	@scripts/test-topologies.sh
 
 test-interop:  ## the protocol from outside, with raw sockets and other people's clients
 	@scripts/test.sh interop

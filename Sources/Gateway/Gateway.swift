@@ -209,6 +209,13 @@ package struct Gateway: Sendable {
             slices.redis,
             subscriber,
             StoreWatch(stores: stores, logger: logger),
+            RedisLives(
+                redis: slices.redis,
+                postgres: slices.postgres,
+                seating: slices.seating,
+                waitingRoom: slices.waitingRoom,
+                logger: logger
+            ),
             adapter,
             SessionWatcher(
                 subscriber: subscriber,

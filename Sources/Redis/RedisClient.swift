@@ -3,45 +3,56 @@ package import NIOCore
 import ServiceLifecycle
 import Synchronization
 
-/// A client of one Redis: commands, pipelined on a few connections that mend themselves.
+/// A client of one Redis, be it one server, a primary that sentinels watch, or a cluster: commands, pipelined on a few
+/// connections per server that mend themselves.
 ///
 /// It may be used before ``run()`` and while Redis is away: a command waits for a connection until its deadline and then
 /// fails, retryable, with ``RedisError/mayHaveRun`` false. Callers choose no connection, so nothing that belongs to one
-/// (`SELECT`, `SUBSCRIBE`, `WATCH`, `MULTI` across calls) may be sent; `MULTI … EXEC` within one pipeline may.
+/// (`SELECT`, `SUBSCRIBE`, `WATCH`, `MULTI` across calls) may be sent. In a cluster the keys of a command must lie in one
+/// hash slot; a pipeline may go to several servers, and its order holds among commands of one slot.
 ///
-/// Bounds: 1,024 commands in flight per connection, 4,096 requests that wait; past both a request fails at once.
+/// Bounds: 1,024 commands in flight per connection, 4,096 requests that wait per server; past both a request fails at once.
 package final class RedisClient: Service, Sendable {
-    private struct State {
-        var dispatch: Dispatch<RedisRequest, CommandConnection>
-        /// When the line's timer will ring; never without one who waits.
-        var timerDeadline: NIODeadline?
+    private enum Backend {
+        case one(NodePool)
+        case watched(NodePool, SentinelWatch)
+        case cluster(RedisCluster)
     }
 
     package let configuration: RedisConfiguration
-    let logger: Logger
-    private let loops: [any EventLoop]
-    private let connector: RedisConnector
-    private let metrics = RedisMetrics()
-    private let state: Mutex<State>
-
     /// One of the loops that the connections live on.
-    package var eventLoop: any EventLoop { loops[0] }
+    package let eventLoop: any EventLoop
+    private let backend: Backend
+    private let changes: ReplicationChanges
+    private let metrics: RedisMetrics
 
     package init(configuration: RedisConfiguration, eventLoopGroup: any EventLoopGroup, logger: Logger) {
         precondition(configuration.connectionCount > 0, "a Redis client needs at least one connection")
         self.configuration = configuration
-        self.logger = logger
-        connector = RedisConnector(configuration)
-        loops = (0..<configuration.connectionCount).map { _ in eventLoopGroup.next() }
-        state = Mutex(
-            State(
-                dispatch: Dispatch(
-                    slots: configuration.connectionCount,
-                    maxInFlight: configuration.maxInFlight,
-                    maxWaiting: configuration.maxWaiting
-                )
+        let loops = (0..<configuration.connectionCount).map { _ in eventLoopGroup.next() }
+        eventLoop = loops[0]
+        let changes = ReplicationChanges()
+        self.changes = changes
+        let metrics = RedisMetrics()
+        self.metrics = metrics
+        func pool(_ topology: any RedisTopology, _ purpose: Handshake.Purpose) -> NodePool {
+            NodePool(
+                connector: RedisConnector(configuration, topology: topology, purpose: purpose),
+                loops: loops,
+                metrics: metrics,
+                logger: logger,
+                events: NodePool.Events(replicationChanged: { changes.tell() })
             )
-        )
+        }
+        switch configuration.topology {
+        case .standalone:
+            backend = .one(pool(StandaloneTopology(address: configuration.endpoints[0]), .serving))
+        case .sentinel(let primary):
+            let topology = SentinelTopology(configuration, primary: primary, loop: loops[0])
+            backend = .watched(pool(topology, .primary), SentinelWatch(topology, loop: loops[0], logger: logger))
+        case .cluster:
+            backend = .cluster(RedisCluster(configuration, loops, metrics, logger) { changes.tell() })
+        }
     }
 
     // MARK: Commands
@@ -56,7 +67,8 @@ package final class RedisClient: Service, Sendable {
         return reply
     }
 
-    /// Sends commands as one pipeline on one connection, in order, and returns one reply for each.
+    /// Sends commands as one pipeline and returns one reply for each. With one server they run in order; in a cluster those
+    /// of one hash slot do.
     ///
     /// - Bounds: at most `maxInFlight` (1,024) commands.
     /// - Throws: ``RedisError`` when any reply is missing; error replies are returned as values.
@@ -66,80 +78,46 @@ package final class RedisClient: Service, Sendable {
             let message = "a pipeline of \(commands.count) commands; the limit is \(configuration.maxInFlight)"
             throw RedisError(.invalidRequest, message)
         }
-        let request = RedisRequest(
-            bytes: try CommandFormatter.format(commands),
-            count: commands.count,
-            deadline: .now() + TimeAmount(timeout ?? configuration.commandTimeout)
-        )
+        let deadline = NIODeadline.now() + TimeAmount(timeout ?? configuration.commandTimeout)
         let start = ContinuousClock.now
-        let outcome = await withTaskCancellationHandler {
-            submit(request)
-            return await request.outcome()
-        } onCancel: {
-            let isFirst = request.fail { RedisError(.cancelled, "the command was cancelled", mayHaveRun: $0) }
-            if isFirst { metrics.ended(.cancelled, request.count) }
-        }
-        metrics.roundTrip(since: start)
-        return try outcome.get()
-    }
-
-    private func submit(_ request: RedisRequest) {
-        // A connection may close between the choice and the hand-over; its room is gone with it, so choose again.
-        while true {
-            let decision = state.withLock { state in
-                state.dispatch.submit(request, count: request.count, deadline: request.deadline, hasEnded: \.hasEnded)
-            }
-            switch decision {
-            case .assign(let connection):
-                if connection.submit(request) { return }
-            case .wait:
-                armTimer(request.deadline)
-                return
-            case .overloaded:
-                refuse(request) {
-                    RedisError(.overloaded, "\(configuration.maxWaiting) requests wait for a connection already")
-                }
-                return
-            case .refuse(let error):
-                refuse(request) { error }
-                return
-            }
+        defer { metrics.roundTrip(since: start) }
+        switch backend {
+        case .one(let pool), .watched(let pool, _): return try await pool.send(commands, deadline: deadline)
+        case .cluster(let cluster): return try await cluster.send(commands, deadline: deadline)
         }
     }
 
-    private func refuse(_ request: RedisRequest, _ error: () -> RedisError) {
-        if request.fail({ error().with(mayHaveRun: $0) }) { metrics.ended(.refused, request.count) }
+    // MARK: Which life of Redis
+
+    /// Calls `body`, on any thread, when a server is connected to that serves from another history than the one before: it
+    /// was restarted, restored or replaced, or a replica was promoted. Also at the first connection.
+    ///
+    /// What the server holds may be older than what it answered before. ``replications()`` says who serves from what.
+    package func onReplicationChange(_ body: @escaping @Sendable () -> Void) {
+        changes.add(body)
     }
 
-    private func hand(_ admitted: [(RedisRequest, CommandConnection)]) {
-        for (request, connection) in admitted where !connection.submit(request) { submit(request) }
+    /// Asks every primary which history it serves from.
+    ///
+    /// - Throws: ``RedisError`` when a primary does not answer: who is silent may live, or may be replaced in a moment.
+    package func replications() async throws(RedisError) -> RedisReplications {
+        let deadline = NIODeadline.now() + TimeAmount(configuration.commandTimeout)
+        switch backend {
+        case .one(let pool), .watched(let pool, _):
+            let id = try await Self.replicationID(of: pool, deadline)
+            return RedisReplications(all: [id]) { _ in id }
+        case .cluster(let cluster):
+            return try await cluster.replications(deadline)
+        }
     }
 
-    // MARK: Those who wait
-
-    private func armTimer(_ deadline: NIODeadline) {
-        let isNeeded = state.withLock { state in
-            if let current = state.timerDeadline, current <= deadline { return false }
-            state.timerDeadline = deadline
-            return true
+    static func replicationID(of pool: NodePool, _ deadline: NIODeadline) async throws(RedisError) -> String {
+        let reply = try await pool.send([RedisCommand("INFO", "replication")], deadline: deadline)[0]
+        if let failure = reply.failure { throw failure }
+        guard let replication = ReplicationInfo(reply), replication.isPrimary else {
+            throw RedisError(.connection, "the server is a replica now, not the primary")
         }
-        // An earlier timer that is overtaken rings once for nothing; that is cheaper than keeping count of it.
-        if isNeeded { loops[0].scheduleTask(deadline: deadline) { self.expireWaiters() } }
-    }
-
-    private func expireWaiters() {
-        let now = NIODeadline.now()
-        let (overdue, next, cause) = state.withLock { state in
-            let (overdue, next) = state.dispatch.expire(now: now)
-            state.timerDeadline = nil
-            return (overdue, next, state.dispatch.lastFailure)
-        }
-        for request in overdue {
-            refuse(request) {
-                RedisError(.unavailable, "no connection to Redis had room before the deadline", underlying: cause)
-            }
-        }
-        if let next { armTimer(next) }
+        return replication.id
     }
 
     // MARK: Life
@@ -147,90 +125,43 @@ package final class RedisClient: Service, Sendable {
     /// Keeps the connections up; returns on graceful shutdown or cancellation, after those in flight have ended.
     package func run() async throws {
         await cancelWhenGracefulShutdown {
-            await withTaskCancellationHandler {
+            switch self.backend {
+            case .one(let pool):
+                await pool.run()
+            case .watched(let pool, let watch):
                 await withDiscardingTaskGroup { group in
-                    for slot in self.loops.indices { group.addTask { await self.maintain(slot) } }
+                    group.addTask { await pool.run() }
+                    group.addTask { await watch.run { pool.moved(to: $0) } }
                 }
-            } onCancel: {
-                self.shutDown()
+            case .cluster(let cluster):
+                await cluster.run()
             }
-        }
-        shutDown()
-    }
-
-    private func shutDown() {
-        let (waiting, connections) = state.withLock { $0.dispatch.shutDown() }
-        for request in waiting {
-            refuse(request) { RedisError(.shutDown, "the Redis client was closed before the command was sent") }
-        }
-        for connection in connections { connection.close(within: TimeAmount(configuration.commandTimeout)) }
-    }
-
-    /// Connects, waits for the end of the connection, and again; until the task is cancelled.
-    private func maintain(_ slot: Int) async {
-        var backoff = Backoff(configuration.reconnectDelay)
-        while !Task.isCancelled {
-            do {
-                let connection = try await connect(slot)
-                backoff.succeed()
-                logger.debug("redis connected", metadata: ["redis.connection": "\(slot)"])
-                try? await connection.closed.get()
-                metrics.reconnecting()
-                if Task.isCancelled { return }
-                // Also after a success: a server that accepts and then hangs up must not be asked in a tight loop.
-                try? await Task.sleep(for: backoff.fail(chance: .random(in: 0..<1)))
-            } catch {
-                logger.debug(
-                    "redis connection failed",
-                    metadata: ["redis.connection": "\(slot)", "error": "\(error)"]
-                )
-                let told = state.withLock { $0.dispatch.failed(error) }
-                for request in told { refuse(request) { error } }
-                let isRefused = error.code == .authentication || error.code == .invalidConfiguration
-                let pause = isRefused ? configuration.refusedDelay : backoff.fail(chance: .random(in: 0..<1))
-                try? await Task.sleep(for: pause)
-            }
-        }
-    }
-
-    private func connect(_ slot: Int) async throws(RedisError) -> CommandConnection {
-        var limits = RESPReader.Limits()
-        limits.maxReplyBytes = configuration.maxReplyBytes
-        let connected = try await connector.connect(on: loops[slot], limits: limits)
-        let stall = TimeAmount(configuration.commandTimeout)
-        do {
-            return try await loops[slot].submit {
-                let connection = CommandConnection(connected, slot: slot, stall: stall, owner: self)
-                // Known to the dispatch before it can end: the end takes the slot back.
-                let (admitted, isShutDown) = self.state.withLock { state in
-                    (state.dispatch.connected(slot, connection, hasEnded: \.hasEnded), state.dispatch.isShutDown)
-                }
-                connection.start(connected)
-                self.hand(admitted)
-                if isShutDown { connection.close(within: .zero) }
-                return connection
-            }.get()
-        } catch {
-            throw RedisError(.connection, "the event loop is closed", underlying: error)
         }
     }
 }
 
-extension RedisClient: CommandConnectionOwner {
-    func released(_ slot: Int, _ count: Int) {
-        let (admitted, inFlight) = state.withLock { state in
-            (state.dispatch.release(slot, count, hasEnded: \.hasEnded), state.dispatch.inFlightCount)
-        }
-        metrics.recordInFlight(inFlight)
-        hand(admitted)
+/// Who serves from which history of data.
+package struct RedisReplications: Sendable {
+    /// The replication ids of all primaries.
+    package let all: Set<String>
+    private let owner: @Sendable (String) -> String?
+
+    init(all: Set<String>, owner: @escaping @Sendable (String) -> String?) {
+        self.all = all
+        self.owner = owner
     }
 
-    func disconnected(_ slot: Int, unwritten: [RedisRequest]) {
-        state.withLock { $0.dispatch.lost(slot) }
-        for request in unwritten { submit(request) }
-    }
+    /// The replication id of the primary that has this key; nil when nobody has it.
+    package func id(of key: String) -> String? { owner(key) }
+}
 
-    func ended(_ outcome: RedisMetrics.Outcome, _ count: Int) {
-        metrics.ended(outcome, count)
+/// Those who want to know of other replication ids.
+private final class ReplicationChanges: Sendable {
+    private let bodies = Mutex<[@Sendable () -> Void]>([])
+
+    func add(_ body: @escaping @Sendable () -> Void) { bodies.withLock { $0.append(body) } }
+
+    func tell() {
+        for body in bodies.withLock({ $0 }) { body() }
     }
 }

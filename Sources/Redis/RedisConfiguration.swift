@@ -1,7 +1,20 @@
 /// Where Redis is, who we are there, and the bounds of one client.
 package struct RedisConfiguration: Sendable {
-    package var host: String
-    package var port: Int
+    /// How the servers of one Redis belong together.
+    package enum Topology: Sendable, Equatable {
+        case standalone
+        /// `endpoints` are sentinels, which know the primary by this name.
+        case sentinel(primary: String)
+        /// `endpoints` are some of the cluster's nodes; the others are found by asking them.
+        case cluster
+    }
+
+    package var topology = Topology.standalone
+    /// In the order of the address; at least one, at most ``maxEndpoints``, and exactly one when standalone.
+    package var endpoints: [RedisEndpoint]
+    /// What the sentinels ask for, if anything; it is seldom what the servers ask for.
+    package var sentinelUser: String?
+    package var sentinelPassword: String?
     /// nil signs in as Redis' default user.
     package var user: String?
     package var password: String?
@@ -34,24 +47,41 @@ package struct RedisConfiguration: Sendable {
     package var subscriberPingInterval: Duration = .seconds(5)
     package var subscriberPingTimeout: Duration = .seconds(2)
 
+    /// Redirections that one command follows in a cluster before its caller is told.
+    package var maxRedirects = 5
+    /// The first and the longest pause before a cluster is asked again that cannot serve a command just now.
+    package var retryDelay: ClosedRange<Duration> = .milliseconds(10) ... .milliseconds(200)
+    /// How often a cluster is asked who owns which slot, apart from every time that something points to a change.
+    package var mapInterval: Duration = .seconds(2)
+
+    /// Hosts that an address may name.
+    static let maxEndpoints = 64
+
     /// Reads an address such as `redis://user:password@host:6379/0`.
     ///
     /// - Shape: `redis` or `rediss` (TLS); user, password, port (6379) and database (0) may be left out; user and password
     ///   are percent-encoded; `redis://:password@host` signs in as the default user.
+    ///   `redis+sentinel://user:password@host:26379,host:26379/PRIMARY/0?sentinel_user=U&sentinel_password=P` names
+    ///   sentinels and the primary's name, `redis+cluster://user:password@host:6379,host:6379` some nodes of a cluster;
+    ///   `rediss+…` is TLS to each server, sentinels included.
     /// - Throws: ``RedisError/Code/invalidConfiguration`` with a message that never quotes the address.
     package init(url: String) throws(RedisError) {
         guard let mark = url.firstRange(of: "://") else {
             throw Self.invalid("it has no scheme; write redis://host:port/0")
         }
-        switch url[..<mark.lowerBound].lowercased() {
-        case "redis": usesTLS = false
-        case "rediss": usesTLS = true
-        case "redis+sentinel":
-            throw Self.invalid("redis+sentinel:// is not supported yet; name the primary by redis://")
-        case "redis+cluster": throw Self.invalid("redis+cluster:// is not supported yet; use one server by redis://")
-        default: throw Self.invalid("its scheme is neither redis nor rediss")
+        let scheme = url[..<mark.lowerBound].lowercased()
+        switch scheme {
+        case "redis", "redis+sentinel", "redis+cluster": usesTLS = false
+        case "rediss", "rediss+sentinel", "rediss+cluster": usesTLS = true
+        default: throw Self.invalid("its scheme is none of redis, rediss, redis+sentinel, redis+cluster")
         }
-        let rest = url[mark.upperBound...]
+        let isSentinel = scheme.hasSuffix("+sentinel")
+        let isCluster = scheme.hasSuffix("+cluster")
+        var rest = url[mark.upperBound...]
+        if isSentinel, let mark = rest.firstIndex(of: "?") {
+            (sentinelUser, sentinelPassword) = try Self.sentinelCredentials(rest[rest.index(after: mark)...])
+            rest = rest[..<mark]
+        }
         guard !rest.contains(where: { $0 == "?" || $0 == "#" }) else {
             throw Self.invalid("it has a query; percent-encode ? and # in the password as %3F and %23")
         }
@@ -60,9 +90,37 @@ package struct RedisConfiguration: Sendable {
         let location = at.map { rest[rest.index(after: $0)...] } ?? rest
         (user, password) =
             try at.map { (index) throws(RedisError) in try Self.credentials(rest[..<index]) } ?? (nil, nil)
-        let parts = location.split(separator: "/", maxSplits: 1, omittingEmptySubsequences: false)
-        (host, port) = try Self.address(parts.first ?? "")
-        database = try Self.database(parts.count > 1 ? parts[1] : "")
+        let parts = location.split(separator: "/", maxSplits: isSentinel ? 2 : 1, omittingEmptySubsequences: false)
+        endpoints = []
+        let hosts = (parts.first ?? "").split(separator: ",", omittingEmptySubsequences: false)
+        guard hosts.count == 1 || isSentinel || isCluster, hosts.count <= Self.maxEndpoints else {
+            throw Self.invalid("it names too many hosts")
+        }
+        for host in hosts { endpoints.append(try Self.address(host, defaultPort: isSentinel ? 26379 : 6379)) }
+        database = try Self.database(parts.count > (isSentinel ? 2 : 1) ? parts[isSentinel ? 2 : 1] : "")
+        if isSentinel {
+            guard parts.count > 1, let name = Self.decode(parts[1]), !name.isEmpty else {
+                throw Self.invalid("it does not name the primary; write redis+sentinel://host:26379/mymaster")
+            }
+            topology = .sentinel(primary: name)
+        } else if isCluster {
+            guard database == 0 else { throw Self.invalid("a cluster has no database but 0") }
+            topology = .cluster
+        }
+    }
+
+    private static func sentinelCredentials(_ query: Substring) throws(RedisError) -> (String?, String?) {
+        var found: [Substring: String] = [:]
+        for pair in query.split(separator: "&") {
+            let parts = pair.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+            guard parts.count == 2, ["sentinel_user", "sentinel_password"].contains(parts[0]),
+                let value = decode(parts[1]), found.updateValue(value, forKey: parts[0]) == nil
+            else { throw invalid("its query may name sentinel_user and sentinel_password, each once, and no more") }
+        }
+        guard found["sentinel_password"] != nil || found["sentinel_user"] == nil else {
+            throw invalid("it names a sentinel_user without a sentinel_password")
+        }
+        return (found["sentinel_user"], found["sentinel_password"])
     }
 
     private static func credentials(_ text: Substring) throws(RedisError) -> (String?, String?) {
@@ -77,7 +135,10 @@ package struct RedisConfiguration: Sendable {
         return (user.isEmpty ? nil : user, password)
     }
 
-    private static func address(_ text: Substring) throws(RedisError) -> (String, Int) {
+    private static func address(
+        _ text: Substring,
+        defaultPort: Int
+    ) throws(RedisError) -> RedisEndpoint {
         var host = text
         var port: Substring?
         if text.first == "[" {
@@ -91,11 +152,11 @@ package struct RedisConfiguration: Sendable {
             port = text[text.index(after: colon)...]
         }
         guard !host.isEmpty else { throw invalid("it names no host") }
-        guard let port else { return (String(host), 6379) }
+        guard let port else { return RedisEndpoint(host: String(host), port: defaultPort) }
         guard let number = Int(port), (1...65535).contains(number) else {
             throw invalid("its port is not a number from 1 to 65535")
         }
-        return (String(host), number)
+        return RedisEndpoint(host: String(host), port: number)
     }
 
     private static func database(_ text: Substring) throws(RedisError) -> Int {

@@ -128,6 +128,8 @@ package struct RedisServerError: Sendable, Equatable {
         case wrongType = "WRONGTYPE"
         case misconfigured = "MISCONF"
         case unblocked = "UNBLOCKED"
+        /// A script met a key that has moved already, while its slot moves. It is said with the code `ERR`.
+        case movingKey = "MOVING"
         case other = ""
     }
 
@@ -143,7 +145,8 @@ package struct RedisServerError: Sendable, Equatable {
         let isCode =
             !word.isEmpty && word.utf8.allSatisfy { (65...90).contains($0) || (48...57).contains($0) || $0 == 95 }
         prefix = isCode ? String(word) : "an error"
-        kind = Kind(rawValue: prefix) ?? .other
+        let isMoving = prefix == "ERR" && text.contains("access a non local key in a cluster node")
+        kind = isMoving ? .movingKey : Kind(rawValue: prefix) ?? .other
         self.text = text
     }
 
@@ -151,7 +154,7 @@ package struct RedisServerError: Sendable, Equatable {
     package var isTransient: Bool {
         switch kind {
         case .loading, .readOnly, .masterDown, .tryAgain, .outOfMemory, .busy, .noReplicas, .clusterDown, .moved, .ask,
-            .misconfigured, .unblocked:
+            .misconfigured, .unblocked, .movingKey:
             true
         case .crossSlot, .noScript, .noAuth, .wrongPassword, .noPermission, .wrongType, .other: false
         }
@@ -160,7 +163,7 @@ package struct RedisServerError: Sendable, Equatable {
     /// A script may fail after its first writes, and those stay; only refusals made before any write are certain.
     package var mayHaveRun: Bool {
         switch kind {
-        case .wrongType, .other, .unblocked, .noPermission, .noReplicas, .crossSlot: true
+        case .wrongType, .other, .unblocked, .noPermission, .noReplicas, .crossSlot, .movingKey: true
         case .loading, .readOnly, .masterDown, .tryAgain, .outOfMemory, .busy, .clusterDown, .moved, .ask, .noScript,
             .noAuth, .wrongPassword, .misconfigured:
             false

@@ -163,7 +163,7 @@ package final class RedisAdapter: SocketAdapter, Service, Sendable {
     private var notice: RedisCommand {
         let node = self.server.withLock { $0 }?.node ?? ""
         let message = ClusterMessage(node: node, namespace: "", rooms: [], except: [], operation: .missed)
-        return RedisCommand("PUBLISH", RedisArgument(self.everybody), RedisArgument(message.encode()))
+        return .publish(RedisArgument(message.encode()), to: self.everybody)
     }
 
     private func missed() { self.server.withLock { $0 }?.messagesMayBeMissed() }
@@ -222,7 +222,7 @@ package final class RedisAdapter: SocketAdapter, Service, Sendable {
         on channel: String,
         received: (@Sendable (Int?) -> Void)? = nil
     ) {
-        let command = RedisCommand("PUBLISH", RedisArgument(channel), RedisArgument(message.encode()))
+        let command = RedisCommand.publish(RedisArgument(message.encode()), to: channel)
         self.enqueue(Publication(command: command, received: received))
         AdapterMetrics.shared.published()
     }
@@ -290,11 +290,13 @@ package final class RedisAdapter: SocketAdapter, Service, Sendable {
 
     // MARK: Channels
 
-    // A namespace begins with a slash: its channels are none of these.
-    private var everybody: String { "\(self.prefix):all" }
-    private func channel(node: String) -> String { "\(self.prefix):node:\(node)" }
-    private func channel(_ namespace: String) -> String { "\(self.prefix):\(namespace)#" }
-    private func channel(_ namespace: String, _ room: String) -> String { "\(self.prefix):\(namespace)#\(room)" }
+    // A namespace begins with a slash: its channels are none of these. In a cluster all channels and keys of a namespace
+    // share a hash slot: its messages stay in order, its scripts publish on its channels, and what PUBLISH would have
+    // answered for one node alone, how many listen, is true for all.
+    private var everybody: String { "\(self.prefix):{all}" }
+    private func channel(node: String) -> String { "\(self.prefix):{node:\(node)}" }
+    private func channel(_ namespace: String) -> String { "\(self.prefix):{\(namespace)}#" }
+    private func channel(_ namespace: String, _ room: String) -> String { "\(self.prefix):{\(namespace)}#\(room)" }
 
     private var receive: @Sendable (ByteBuffer) -> Void {
         { [weak self] bytes in

@@ -101,6 +101,12 @@ package final class WaitingRoom: Sendable {
         return try await rebuild.run(event, needing: 0)
     }
 
+    /// Begins a new life of the queue in Redis, in the same order, whatever Redis has; nothing if nobody ever queued.
+    package func rebuild(_ event: EventID) async throws {
+        guard let epoch = try await store.epoch(of: event) else { return }
+        _ = try await rebuild.run(event, needing: epoch + 1)
+    }
+
     // MARK: Administration
 
     /// Empties the line; passes stay good until they end.
@@ -108,8 +114,8 @@ package final class WaitingRoom: Sendable {
     /// - Returns: how many people lost their place.
     package func clear(_ event: EventID) async throws -> Int {
         let cleared = try await rebuild.clear(event)
-        let channel = RedisArgument(WaitingRoomKeys.channel(event))
-        _ = try await redis.send(RedisCommand("PUBLISH", channel, RedisArgument(QueueMessage.clearedText)))
+        let channel = WaitingRoomKeys.channel(event)
+        _ = try await redis.send(.publish(RedisArgument(QueueMessage.clearedText), to: channel))
         return cleared
     }
 

@@ -11,6 +11,8 @@ struct RedisErrorTests {
             ("OOM command not allowed", true, false), ("BUSY Redis is busy", true, false),
             ("NOSCRIPT No matching script", false, false), ("NOPERM this user", false, true),
             ("WRONGTYPE Operation against", false, true), ("ERR user_script:1: secret", false, true), ("", false, true),
+            ("CLUSTERDOWN Hash slot not served", true, false), ("MOVED 1 h:1", true, false),
+            ("ERR Script attempted to access a non local key in a cluster node", true, true),
         ]
     )
     func classified(_ text: String, isRetryable: Bool, mayHaveRun: Bool) {

@@ -60,11 +60,11 @@ struct Cluster: Sendable {
         try await TestRedis.withClient { client in
             try await TestRedis.withSubscriber { silent in
                 try await Self.attach(nodes[...], prefix, client) {
-                    try await Self.subscribers(of: "\(prefix):/#", become: nodes.count, client)
-                    try await Self.subscribers(of: "\(prefix):all", become: nodes.count, client)
+                    try await Self.subscribers(of: "\(prefix):{/}#", become: nodes.count, client)
+                    try await Self.subscribers(of: "\(prefix):{all}", become: nodes.count, client)
                     let cluster = Cluster(
                         nodes: nodes,
-                        addSilentNode: { try await silent.subscribe("\(prefix):/#") { _ in } }
+                        addSilentNode: { try await silent.subscribe("\(prefix):{/}#") { _ in } }
                     )
                     try await body(cluster)
                 }
@@ -98,7 +98,7 @@ struct Cluster: Sendable {
 
     /// Asks Redis until a channel has that many subscribers; the suite's time limit ends the wait.
     static func subscribers(of channel: String, become count: Int, _ client: RedisClient) async throws {
-        let command = RedisCommand("PUBSUB", "NUMSUB", RedisArgument(channel))
+        let command = RedisCommand("PUBSUB", "SHARDNUMSUB", RedisArgument(channel))
         while try await client.send(command).array?.last?.int != count {}
     }
 }

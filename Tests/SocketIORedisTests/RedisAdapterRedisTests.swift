@@ -49,12 +49,12 @@ import Testing
             await one.join("r")
             await two.join("r")
             // Joining returns when Redis has confirmed: no waiting here.
-            let now = try await client.send(RedisCommand("PUBSUB", "NUMSUB", RedisArgument("\(prefix):/#r")))
+            let now = try await client.send(RedisCommand("PUBSUB", "SHARDNUMSUB", RedisArgument("\(prefix):{/}#r")))
             #expect(now.array?.last?.int == 1)
             await one.leave("r")
             two.disconnect()
-            try await Cluster.subscribers(of: "\(prefix):/#r", become: 0, client)
-            try await Cluster.subscribers(of: "\(prefix):/#", become: 1, client)
+            try await Cluster.subscribers(of: "\(prefix):{/}#r", become: 0, client)
+            try await Cluster.subscribers(of: "\(prefix):{/}#", become: 1, client)
         }
     }
 
@@ -64,7 +64,7 @@ import Testing
         let (messages, message) = AsyncStream<ClusterMessage?>.makeStream(bufferingPolicy: .bufferingNewest(100))
         try await Self.withNode(prefix: prefix) { io, _ in
             try await TestRedis.withSubscriber { listener in
-                try await listener.subscribe("\(prefix):/#r") { message.yield(ClusterMessage(decoding: $0)) }
+                try await listener.subscribe("\(prefix):{/}#r") { message.yield(ClusterMessage(decoding: $0)) }
                 var connections: [FakeConnection] = []
                 for _ in 0..<50 {
                     let (connection, socket) = try await FakeConnection.join(io, on: Self.loop)
@@ -125,8 +125,8 @@ import Testing
                 #expect(io.of("/").localMemberCount("r") == 1)
                 await socket.leave("r")
                 try await redis.start()
-                try await Cluster.subscribers(of: "\(prefix):/#", become: 1, client)
-                try await Cluster.subscribers(of: "\(prefix):/#r", become: 0, client)
+                try await Cluster.subscribers(of: "\(prefix):{/}#", become: 1, client)
+                try await Cluster.subscribers(of: "\(prefix):{/}#r", become: 0, client)
             }
         }
     }
@@ -153,7 +153,7 @@ import Testing
                         )
                         _ = io.of("/")
                         io.attach(adapter)
-                        try await Cluster.subscribers(of: "\(prefix):all", become: 2, client)
+                        try await Cluster.subscribers(of: "\(prefix):{all}", become: 2, client)
                         await withTaskGroup(of: Void.self) { tasks in
                             tasks.addTask { try? await adapter.run() }
                             // Nobody's connection is lost: only what is published now is not confirmed in time.
@@ -181,10 +181,10 @@ import Testing
             try await Self.withNode(prefix: prefix) { other, _ in
                 let (_, socket) = try await FakeConnection.join(other, on: Self.loop)
                 await socket.join("r")
-                try await Cluster.subscribers(of: "\(prefix):/#", become: 2, client)
+                try await Cluster.subscribers(of: "\(prefix):{/}#", become: 2, client)
                 #expect(await io.to("r").counts().elements == [2])
             }
-            try await Cluster.subscribers(of: "\(prefix):/#", become: 1, client)
+            try await Cluster.subscribers(of: "\(prefix):{/}#", become: 1, client)
             let counts = await io.to("r").timeout(.minutes(10)).counts()
             #expect(counts.elements == [1])
             #expect(counts.isComplete)
@@ -198,10 +198,10 @@ import Testing
             _ = io.of(/\/tenant-\d+/)
             let (connection, socket) = try await FakeConnection.join(io, "/tenant-7", on: Self.loop)
             await socket.join("r")
-            try await Cluster.subscribers(of: "\(prefix):/tenant-7#", become: 1, client)
-            try await Cluster.subscribers(of: "\(prefix):/tenant-7#r", become: 1, client)
+            try await Cluster.subscribers(of: "\(prefix):{/tenant-7}#", become: 1, client)
+            try await Cluster.subscribers(of: "\(prefix):{/tenant-7}#r", become: 1, client)
             connection.receive("1/tenant-7,")
-            try await Cluster.subscribers(of: "\(prefix):/tenant-7#r", become: 0, client)
+            try await Cluster.subscribers(of: "\(prefix):{/tenant-7}#r", become: 0, client)
         }
     }
 }

@@ -132,7 +132,7 @@ package final class PrivateRedis: Sendable {
     }
 
     /// Blocks a thread of Dispatch's, not one of the cooperative pool.
-    private static func end(of process: Process) async {
+    static func end(of process: Process) async {
         await withCheckedContinuation { continuation in
             let box = ProcessBox(process)
             DispatchQueue.global().async {

@@ -1,7 +1,8 @@
 """Several instances of Holdfast as processes, on a database and a Redis database of their own.
 
 The servers come from the environment (HOLDFAST_TEST_DATABASE_URL, HOLDFAST_TEST_REDIS_URL), the binary from
-HOLDFAST_BINARY; `make test` sets all three.
+HOLDFAST_BINARY; `make test` sets all three. HOLDFAST_TEST_TOPOLOGY may name a folder of scripts/topologies.py instead of
+the second.
 """
 
 import base64
@@ -19,6 +20,8 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
+
+from topologies import Topology
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PASSWORD = "correct horse battery"
@@ -105,8 +108,11 @@ class Cluster:
         self._database = f"journey_{secrets.token_hex(6)}"
         parts = urllib.parse.urlsplit(self._admin_url)
         self.database_url = urllib.parse.urlunsplit(parts._replace(path=f"/{self._database}"))
+        topology = os.environ.get("HOLDFAST_TEST_TOPOLOGY")
+        self.topology = Topology.load(topology) if topology else None
+        self._redis_database = next(_redis_databases)
         redis = urllib.parse.urlsplit(urls["HOLDFAST_TEST_REDIS_URL"])
-        self.redis_url = urllib.parse.urlunsplit(redis._replace(path=f"/{next(_redis_databases)}"))
+        self.redis_url = urllib.parse.urlunsplit(redis._replace(path=f"/{self._redis_database}"))
         service_database = urls.get("HOLDFAST_TEST_SERVICE_DATABASE_URL", self._admin_url)
         service_redis = urls.get("HOLDFAST_TEST_SERVICE_REDIS_URL", self.redis_url)
         self.environment = {
@@ -118,7 +124,10 @@ class Cluster:
             # Nobody balances here, unless a test says so.
             "DRAIN_NOTICE_SECONDS": "0",
             "LOG_LEVEL": os.environ.get("HOLDFAST_TEST_LOG_LEVEL", "info"),
-        } | {name: str(value) for name, value in settings.items()}
+        }
+        if self.topology:
+            self.environment["REDIS_URL"] = self.topology.service_address(self._redis_database)
+        self.environment |= {name: str(value) for name, value in settings.items()}
         self._wanted, self.instances = instances, []
 
     @staticmethod
@@ -173,6 +182,8 @@ class Cluster:
         return [line for line in result.stdout.splitlines() if line]
 
     def redis(self, *command):
+        if self.topology:
+            return self.topology.command(self._redis_database, *command)
         parts = urllib.parse.urlsplit(self.redis_url)
         result = subprocess.run(
             ["redis-cli", "-h", parts.hostname, "-p", str(parts.port), "-n", parts.path.lstrip("/"), *command],

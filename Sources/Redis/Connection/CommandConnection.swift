@@ -5,6 +5,8 @@ import Synchronization
 protocol CommandConnectionOwner: AnyObject, Sendable {
     /// `count` commands no longer take room on the connection.
     func released(_ slot: Int, _ count: Int)
+    /// The connection takes no newcomers any more; those in flight still get their answers.
+    func closing(_ slot: Int)
     /// The connection is gone; `unwritten` were never sent and may go elsewhere.
     func disconnected(_ slot: Int, unwritten: [RedisRequest])
     /// A request ended on the connection.
@@ -24,11 +26,13 @@ final class CommandConnection: Sendable {
     private let inbox = Mutex(Inbox())
     private let core: NIOLoopBound<CommandConnectionCore>
     private let loop: any EventLoop
+    let endpoint: RedisEndpoint
     let closed: EventLoopFuture<Void>
 
     /// Must be called on the channel's event loop.
     init(_ connected: ConnectedChannel, slot: Int, stall: TimeAmount, owner: any CommandConnectionOwner) {
         loop = connected.channel.eventLoop
+        endpoint = connected.endpoint
         let promise = loop.makePromise(of: Void.self)
         closed = promise.futureResult
         let core = CommandConnectionCore(connected.channel, slot: slot, stall: stall, owner: owner, closed: promise)
@@ -198,6 +202,7 @@ final class CommandConnectionCore: RESPReceiver {
     func close(within limit: TimeAmount) {
         guard !isClosing, !hasEnded else { return }
         isClosing = true
+        owner?.closing(slot)
         drain()
         if queue.isEmpty {
             end(nil)

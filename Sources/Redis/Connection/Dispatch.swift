@@ -45,6 +45,7 @@ struct Dispatch<Request, Connection> {
     var waitingCount: Int { waiters.count }
     var inFlightCount: Int { slots.reduce(0) { $0 + $1.inFlight } }
     var connectedCount: Int { slots.count { $0.connection != nil } }
+    var connections: [Connection] { slots.compactMap(\.connection) }
     var isIdle: Bool { waiters.isEmpty && inFlightCount == 0 }
 
     mutating func submit(
@@ -140,7 +141,7 @@ struct Dispatch<Request, Connection> {
     mutating func shutDown() -> (waiting: [Request], connections: [Connection]) {
         isShutDown = true
         defer { waiters = [] }
-        return (waiters.map(\.request), slots.compactMap(\.connection))
+        return (waiters.map(\.request), connections)
     }
 
     private static var closing: RedisError {

@@ -16,16 +16,22 @@ final class RESPChannelHandler: ChannelInboundHandler {
 
     private var reader: RESPReader
     private var handshake: Handshake?
-    private let ready: EventLoopPromise<Void>
+    private let ready: EventLoopPromise<String?>
     private var receiver: (any RESPReceiver)?
     private var failure: RedisError?
     private var hasEnded = false
     private var signInTimeout: Scheduled<Void>?
     private let timeout: TimeAmount
 
-    init(configuration: RedisConfiguration, limits: RESPReader.Limits, ready: EventLoopPromise<Void>) {
+    /// - Parameter ready: succeeds with the server's replication id, if the purpose asks for it.
+    init(
+        configuration: RedisConfiguration,
+        purpose: Handshake.Purpose,
+        limits: RESPReader.Limits,
+        ready: EventLoopPromise<String?>
+    ) {
         reader = RESPReader(limits: limits)
-        handshake = Handshake(configuration)
+        handshake = Handshake(configuration, for: purpose)
         timeout = TimeAmount(configuration.connectTimeout)
         self.ready = ready
     }
@@ -83,10 +89,10 @@ final class RESPChannelHandler: ChannelInboundHandler {
         switch handshake.receive(reply) {
         case .waiting:
             self.handshake = handshake
-        case .done:
+        case .done(let replicationID):
             self.handshake = nil
             signInTimeout?.cancel()
-            ready.succeed()
+            ready.succeed(replicationID)
         case .failed(let error):
             fail(error, context)
         }

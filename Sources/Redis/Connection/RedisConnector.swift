@@ -6,19 +6,23 @@ import NIOSSL
 struct ConnectedChannel: Sendable {
     let channel: any Channel
     let handler: NIOLoopBound<RESPChannelHandler>
+    let endpoint: RedisEndpoint
+    let replicationID: String?
 }
 
 /// Makes connections: address, TCP, TLS, sign-in.
 struct RedisConnector: Sendable {
     let configuration: RedisConfiguration
     let topology: any RedisTopology
+    let purpose: Handshake.Purpose
     private let tls: NIOSSLContext?
     /// Why TLS cannot work at all, such as an unreadable file of authorities.
     private let tlsFailure: RedisError?
 
-    init(_ configuration: RedisConfiguration) {
+    init(_ configuration: RedisConfiguration, topology: any RedisTopology, purpose: Handshake.Purpose) {
         self.configuration = configuration
-        topology = StandaloneTopology(endpoint: RedisEndpoint(host: configuration.host, port: configuration.port))
+        self.topology = topology
+        self.purpose = purpose
         guard configuration.usesTLS else {
             (tls, tlsFailure) = (nil, nil)
             return
@@ -35,7 +39,7 @@ struct RedisConnector: Sendable {
 
     func connect(on loop: any EventLoop, limits: RESPReader.Limits) async throws(RedisError) -> ConnectedChannel {
         if let tlsFailure { throw tlsFailure }
-        let endpoint = try await topology.primary()
+        let endpoint = try await topology.endpoint()
         do {
             return try await open(endpoint, on: loop, limits: limits)
         } catch let error as RedisError {
@@ -50,17 +54,22 @@ struct RedisConnector: Sendable {
         on loop: any EventLoop,
         limits: RESPReader.Limits
     ) async throws -> ConnectedChannel {
-        let ready = loop.makePromise(of: Void.self)
+        let ready = loop.makePromise(of: String?.self)
         let made = loop.makePromise(of: NIOLoopBound<RESPChannelHandler>.self)
         let bootstrap = ClientBootstrap(group: loop)
             .connectTimeout(TimeAmount(configuration.connectTimeout))
             .channelOption(.tcpOption(.tcp_nodelay), value: 1)
             .channelOption(.socketOption(.so_keepalive), value: 1)
-            .channelInitializer { [configuration, tls] channel in
+            .channelInitializer { [configuration, purpose, tls] channel in
                 channel.eventLoop.makeCompletedFuture {
                     let pipeline = channel.pipeline.syncOperations
                     if let tls { try pipeline.addHandler(Self.tlsHandler(tls, endpoint.host)) }
-                    let handler = RESPChannelHandler(configuration: configuration, limits: limits, ready: ready)
+                    let handler = RESPChannelHandler(
+                        configuration: configuration,
+                        purpose: purpose,
+                        limits: limits,
+                        ready: ready
+                    )
                     try pipeline.addHandler(handler)
                     made.succeed(NIOLoopBound(handler, eventLoop: channel.eventLoop))
                 }
@@ -68,8 +77,13 @@ struct RedisConnector: Sendable {
         do {
             let channel = try await bootstrap.connect(host: endpoint.host, port: endpoint.port).get()
             let handler = try await made.futureResult.get()
-            try await ready.futureResult.get()
-            return ConnectedChannel(channel: channel, handler: handler)
+            let replicationID = try await ready.futureResult.get()
+            return ConnectedChannel(
+                channel: channel,
+                handler: handler,
+                endpoint: endpoint,
+                replicationID: replicationID
+            )
         } catch {
             // Whichever step failed, no promise may be left open; to fail one twice does nothing.
             made.fail(error)

@@ -1,22 +1,22 @@
 /// An address to connect to.
-struct RedisEndpoint: Sendable, Equatable, Hashable {
-    var host: String
-    var port: Int
+package struct RedisEndpoint: Sendable, Equatable, Hashable {
+    package var host: String
+    package var port: Int
 }
 
-/// Answers which server is the primary right now.
+/// Answers which server to connect to right now.
 ///
-/// Asked before every attempt to connect, so an answer may change while the client runs. Sentinel will ask its peers here;
-/// Cluster will choose among several clients of this kind by the slot of a command's keys.
+/// Asked before every attempt to connect, so an answer may change while the client runs: sentinels are asked here for
+/// the present primary, and the nodes of a cluster are taken in turn by whoever wants any of them.
 protocol RedisTopology: Sendable {
-    func primary() async throws(RedisError) -> RedisEndpoint
+    func endpoint() async throws(RedisError) -> RedisEndpoint
 }
 
 /// One server at a fixed address.
 struct StandaloneTopology: RedisTopology {
-    let endpoint: RedisEndpoint
+    let address: RedisEndpoint
 
-    func primary() async throws(RedisError) -> RedisEndpoint {
-        endpoint
+    func endpoint() async throws(RedisError) -> RedisEndpoint {
+        address
     }
 }

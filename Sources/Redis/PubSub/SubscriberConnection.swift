@@ -2,8 +2,9 @@ import NIOCore
 
 /// The present connection of a subscriber. Lives on its event loop.
 final class SubscriberConnection: RESPReceiver {
+    let endpoint: RedisEndpoint
     private let channel: any Channel
-    private weak var owner: RedisSubscriber?
+    private weak var owner: ChannelLink?
     private let closedPromise: EventLoopPromise<Void>
     private let interval: TimeAmount
     private let timeout: TimeAmount
@@ -11,8 +12,9 @@ final class SubscriberConnection: RESPReceiver {
     private var pongTimer: Scheduled<Void>?
     private var hasEnded = false
 
-    init(_ channel: any Channel, owner: RedisSubscriber, closed: EventLoopPromise<Void>) {
-        self.channel = channel
+    init(_ connected: ConnectedChannel, owner: ChannelLink, closed: EventLoopPromise<Void>) {
+        channel = connected.channel
+        endpoint = connected.endpoint
         self.owner = owner
         closedPromise = closed
         interval = TimeAmount(owner.configuration.subscriberPingInterval)
@@ -26,24 +28,24 @@ final class SubscriberConnection: RESPReceiver {
         }
     }
 
-    /// Channels go out in portions, so that a bulk of 10,000 makes neither one huge command nor 10,000 small ones.
-    func send(_ name: String, _ channels: [String]) {
+    enum Verb: String { case subscribe = "SUBSCRIBE", unsubscribe = "UNSUBSCRIBE" }
+
+    /// Channels go out in portions, so that a bulk of 10,000 makes neither one huge command nor 10,000 small ones. Sharded
+    /// ones go one by one all the same: those of one command would have to be of one slot.
+    func send(_ verb: Verb, _ channels: [String]) {
         guard !hasEnded, !channels.isEmpty else { return }
-        var rest = channels[...]
+        let sharded = "S\(verb.rawValue)"
+        var commands = channels.filter(HashSlot.isSharded).map { RedisCommand(sharded, RedisArgument($0)) }
+        var rest = channels.filter { !HashSlot.isSharded($0) }[...]
         while !rest.isEmpty {
-            let portion = rest.prefix(500)
+            commands.append(RedisCommand(verb.rawValue, arguments: rest.prefix(500).map { RedisArgument($0) }))
             rest = rest.dropFirst(500)
-            do {
-                let bytes = try CommandFormatter.format([
-                    RedisCommand(name, arguments: portion.map { RedisArgument($0) })
-                ])
-                channel.write(bytes, promise: nil)
-            } catch {
-                end(error)
-                return
-            }
         }
-        channel.flush()
+        do {
+            channel.writeAndFlush(try CommandFormatter.format(commands), promise: nil)
+        } catch {
+            end(error)
+        }
     }
 
     /// Pub/Sub may be silent for hours, so only a question shows that a peer is gone without a word.

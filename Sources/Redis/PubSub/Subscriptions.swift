@@ -37,29 +37,40 @@ struct Subscriptions<Handler, Waiter> {
     }
 
     /// One handler per channel: a later one replaces the earlier.
-    mutating func subscribe(_ channel: String, _ handler: Handler, _ waiter: Waiter) -> Request {
+    mutating func subscribe(_ channel: String, _ handler: Handler, _ waiters: [Waiter]) -> Request {
         if channels[channel] != nil {
             channels[channel]?.handler = handler
             if channels[channel]?.isConfirmed == true { return .confirmed }
-            channels[channel]?.waiters.append(waiter)
+            channels[channel]?.waiters += waiters
         } else {
-            channels[channel] = Subscription(handler: handler, waiters: [waiter])
+            channels[channel] = Subscription(handler: handler, waiters: waiters)
         }
         guard isConnected, owed.insert(channel).inserted else { return .wait }
         return .send
     }
 
-    /// True when the present connection must be told. Those who still wait for the channel are returned.
-    mutating func unsubscribe(_ channel: String) -> (mustSend: Bool, waiters: [Waiter]) {
-        guard let subscription = channels.removeValue(forKey: channel) else { return (false, []) }
+    /// True when the present connection must be told. Its handler and those who still wait for it are returned.
+    mutating func unsubscribe(_ channel: String) -> (mustSend: Bool, handler: Handler?, waiters: [Waiter]) {
+        guard let subscription = channels.removeValue(forKey: channel) else { return (false, nil, []) }
         owed.remove(channel)
-        return (isConnected, subscription.waiters)
+        return (isConnected, subscription.handler, subscription.waiters)
+    }
+
+    /// Channels have been elsewhere, or nowhere: messages may have been missed once what is owed is confirmed.
+    mutating func mayHaveMissed() { isRestoring = true }
+
+    /// The server says that a channel is over. True when nobody here asked for that and it must be subscribed to again.
+    mutating func ended(_ channel: String) -> Bool {
+        guard channels[channel]?.isConfirmed == true else { return false }
+        channels[channel]?.isConfirmed = false
+        isRestoring = true
+        return isConnected && owed.insert(channel).inserted
     }
 
     /// The channels to subscribe to on a fresh connection, and whether nothing is left to restore.
     mutating func connected() -> (channels: [String], isRestored: Bool) {
         isConnected = true
-        isRestoring = hasBeenConnected
+        isRestoring = isRestoring || hasBeenConnected
         hasBeenConnected = true
         owed = Set(channels.keys)
         return (names, finishRestoring())

@@ -32,6 +32,7 @@ package struct RedisScriptCall: Sendable {
     package let arguments: [RedisArgument]
 
     package init(_ script: RedisScript, keys: [String], arguments: [RedisArgument] = []) {
+        assert(Set(keys.map { HashSlot.of($0) }).count <= 1, "\(script.name): its keys need one hash tag")
         self.script = script
         self.keys = keys
         self.arguments = arguments

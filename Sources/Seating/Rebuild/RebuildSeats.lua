@@ -33,5 +33,5 @@ end
 if #batch > 0 then redis.call("HSET", KEYS[6], unpack(batch)) end
 for user, count in pairs(counts) do redis.call("HSET", KEYS[7], user, count) end
 redis.call("HSET", KEYS[1], "epoch", ARGV[2], "fence", 0, "seq", ARGV[3], "due", 0)
-redis.call("PUBLISH", ARGV[4], "z" .. ARGV[3])
+redis.call("SPUBLISH", ARGV[4], "z" .. ARGV[3])
 return {"OK"}

@@ -88,7 +88,7 @@ end
 local function done(reply)
     if #logged > 0 then call("HSET", LOG, unpack(logged)) end
     if has_changed then call("HSET", META, "seq", digits(seq), "fence", digits(fence), "due", digits(due_ms)) end
-    for _, message in ipairs(published) do call("PUBLISH", ARGV[4], message) end
+    for _, message in ipairs(published) do call("SPUBLISH", ARGV[4], message) end
     return reply
 end
 

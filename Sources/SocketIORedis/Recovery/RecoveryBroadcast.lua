@@ -1,7 +1,7 @@
 -- RecoveryBroadcast: number a broadcast, keep it for those who may come back, and publish it.
 --
 -- KEYS[2…] streams, one for each room, or the namespace's own; an entry's id is <number>-0
--- ARGV[1] epoch offered   ARGV[2] channel   ARGV[3] message   ARGV[4] entries kept   ARGV[5] ttl_ms of a stream
+-- ARGV[1] epoch offered   ARGV[2] channel, of the same slot   ARGV[3] message   ARGV[4] entries kept   ARGV[5] ttl_ms of a stream
 -- Returns {epoch, n}. O(rooms). One step, so the order of the numbers is the order on every channel.
 local epoch, n = head(ARGV[1])
 n = redis.call("HINCRBY", HEAD, "n", 1)
@@ -15,5 +15,5 @@ for i = 2, #KEYS do
     end
     redis.call("PEXPIRE", KEYS[i], ARGV[5])
 end
-redis.call("PUBLISH", ARGV[2], "\242" .. epoch .. "." .. digits(n) .. "\n" .. ARGV[3])
+redis.call("SPUBLISH", ARGV[2], "\242" .. epoch .. "." .. digits(n) .. "\n" .. ARGV[3])
 return {epoch, digits(n)}

@@ -37,7 +37,7 @@ local claim = redis.call("HINCRBY", KEYS[2], "claims", 1)
 redis.call("HSET", KEYS[2], "owner", ARGV[2], "open", 1)
 redis.call("PEXPIRE", KEYS[2], ARGV[3])
 if session.open == "1" then
-    redis.call("PUBLISH", ARGV[4], "\243" .. ARGV[5] .. "\n" .. claim)
+    redis.call("SPUBLISH", ARGV[4], "\243" .. ARGV[5] .. "\n" .. claim)
 end
 local reply = {epoch, digits(n), digits(broadcast), digits(d), claim}
 for i = 1, #record do reply[#reply + 1] = record[i] end

@@ -152,6 +152,6 @@ if changed or ARGV[12] == "1" then
     if #gone_now > 0 then lines[#lines + 1] = "gone " .. table.concat(gone_now, " ") end
     if #admitted > 0 then lines[#lines + 1] = "admitted " .. table.concat(admitted, " ") end
     if #ended_now > 0 then lines[#lines + 1] = "ended " .. table.concat(ended_now, " ") end
-    redis.call("PUBLISH", ARGV[11], table.concat(lines, "\n"))
+    redis.call("SPUBLISH", ARGV[11], table.concat(lines, "\n"))
 end
 return answer

@@ -40,6 +40,25 @@ struct HandshakeTests {
         #expect(try play("redis://h/99", [.error("ERR DB index is out of range")]) == "authentication")
     }
 
+    @Test("A server says what it is: a replica is refused where only a primary will do, and its history is noted")
+    func replication() throws {
+        func play(_ purpose: Handshake.Purpose, _ info: RESPValue) throws -> String {
+            var handshake = Handshake(try RedisConfiguration(url: "redis://h"), for: purpose)
+            _ = handshake.receive(.simpleString("OK"))
+            if case .failed(let error) = handshake.receive(info) { return "\(error.code)" }
+            guard case .done(let id) = handshake.receive(.simpleString("PONG")) else { return "waiting" }
+            return id ?? "unknown"
+        }
+        let primary = RESPValue.simpleString("# Replication\r\nrole:master\r\nmaster_replid:abc\r\nx:0\r\n")
+        let replica = RESPValue.simpleString("role:slave\r\nmaster_replid:abc\r\n")
+        #expect(try play(.primary, primary) == "abc")
+        #expect(try play(.primary, replica) == "connection")
+        #expect(try play(.primary, .error("NOPERM no")) == "authentication")
+        #expect(try play(.serving, replica) == "abc")
+        #expect(try play(.serving, .error("NOPERM no")) == "unknown")
+        #expect(try play(.serving, .simpleString("nothing")) == "unknown")
+    }
+
     @Test("Pauses double up to the bound, are spread by chance, and start anew after a success")
     func backoff() {
         var backoff = Backoff(.milliseconds(50) ... .seconds(1))

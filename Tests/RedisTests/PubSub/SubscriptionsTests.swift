@@ -8,21 +8,21 @@ struct SubscriptionsTests {
 
     @Test("A channel wanted before the connection is subscribed to with it and confirmed once")
     mutating func early() {
-        #expect(subscriptions.subscribe("a", "h", 1) == .wait)
+        #expect(subscriptions.subscribe("a", "h", [1]) == .wait)
         #expect(subscriptions.connected().channels == ["a"])
-        #expect(subscriptions.subscribe("a", "h2", 2) == .wait, "the first request covers both")
+        #expect(subscriptions.subscribe("a", "h2", [2]) == .wait, "the first request covers both")
         let (waiters, isRestored) = subscriptions.confirmed("a")
         #expect(waiters == [1, 2])
         #expect(!isRestored, "the first connection is no reconnect")
-        #expect(subscriptions.subscribe("a", "h3", 3) == .confirmed)
+        #expect(subscriptions.subscribe("a", "h3", [3]) == .confirmed)
         #expect(subscriptions.handler("a") == "h3")
     }
 
     @Test("A reconnect is restored when the last channel is confirmed, and not before")
     mutating func restored() {
         _ = subscriptions.connected()
-        #expect(subscriptions.subscribe("a", "h", 1) == .send)
-        #expect(subscriptions.subscribe("b", "h", 2) == .send)
+        #expect(subscriptions.subscribe("a", "h", [1]) == .send)
+        #expect(subscriptions.subscribe("b", "h", [2]) == .send)
         _ = subscriptions.confirmed("a")
         _ = subscriptions.confirmed("b")
         subscriptions.disconnected()
@@ -43,8 +43,8 @@ struct SubscriptionsTests {
     @Test("A channel that is given up has no handler, and is not wanted after a reconnect")
     mutating func unsubscribed() {
         _ = subscriptions.connected()
-        _ = subscriptions.subscribe("a", "h", 1)
-        let (mustSend, waiters) = subscriptions.unsubscribe("a")
+        _ = subscriptions.subscribe("a", "h", [1])
+        let (mustSend, _, waiters) = subscriptions.unsubscribe("a")
         #expect(mustSend)
         #expect(waiters == [1])
         #expect(subscriptions.handler("a") == nil)

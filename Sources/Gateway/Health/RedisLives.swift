@@ -1,0 +1,132 @@
+import AsyncAlgorithms
+import HoldfastCore
+import Logging
+import Postgres
+import Redis
+import Seating
+import ServiceLifecycle
+import WaitingRoom
+
+/// Builds events anew whose state in Redis is of another life than the one PostgreSQL remembers.
+///
+/// A wiped Redis shows itself: the epoch is missing. One that comes back from an old file, or a replica that was promoted
+/// without the last writes, has the right epoch and the wrong seats. Both serve from another history, which has another
+/// replication id. Looked at whenever a connection meets one, and every 5 s for events that are new.
+///
+/// A restart that lost nothing looks the same, and is answered alike: holds end, nothing else. Slots that merely move to
+/// another server of a cluster are told from that: the history they come from is still served.
+struct RedisLives: Service {
+    let redis: RedisClient
+    let postgres: PostgresClient
+    let seating: Seating
+    let waitingRoom: WaitingRoom
+    let logger: Logger
+
+    private static let period = Duration.seconds(5)
+    private static let pause = Duration.milliseconds(250)
+
+    enum Verdict: Equatable {
+        /// The history is the one remembered, or nothing can be said now.
+        case same
+        /// Remember this one; the state is whole.
+        case note(String)
+        case rebuild(String)
+    }
+
+    static func judge(remembered: String?, owner: String?, served: Set<String>) -> Verdict {
+        guard let owner, owner != remembered else { return .same }
+        guard let remembered, !served.contains(remembered) else { return .note(owner) }
+        return .rebuild(owner)
+    }
+
+    func run() async throws {
+        // One pending look is enough: it looks at everything.
+        let (looks, look) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
+        redis.onReplicationChange { look.yield() }
+        await cancelWhenGracefulShutdown {
+            await withDiscardingTaskGroup { group in
+                group.addTask {
+                    look.yield()
+                    for await _ in AsyncTimerSequence(interval: Self.period, clock: .continuous) { look.yield() }
+                }
+                for await _ in looks { await self.lookUntilDone() }
+                group.cancelAll()
+            }
+        }
+    }
+
+    private func lookUntilDone() async {
+        while !Task.isCancelled {
+            do {
+                if try await self.look() { return }
+            } catch {
+                logger.debug("redis lives not looked at", metadata: ["error": "\(error)"])
+            }
+            try? await Task.sleep(for: Self.pause)
+        }
+    }
+
+    /// - Returns: false when another instance rebuilds an event, and it has to be seen whether it succeeds.
+    func look() async throws -> Bool {
+        let replications = try await redis.replications()
+        let rows = try await postgres.query(
+            """
+            SELECT e.id::text, l.replication_id FROM events e LEFT JOIN redis_lives l ON l.event_id = e.id
+            WHERE e.status <> 'closed' AND (
+                EXISTS (SELECT FROM seat_epochs s WHERE s.event_id = e.id)
+                OR EXISTS (SELECT FROM queues q WHERE q.event_id = e.id)
+            )
+            ORDER BY e.listing DESC
+            """
+        )
+        var isDone = true
+        for row in rows {
+            let (text, remembered) = try row.decode((String, String?).self)
+            guard let event = EventID(text) else { continue }
+            let owner = replications.id(of: SeatingKeys(event: event).meta)
+            switch Self.judge(remembered: remembered, owner: owner, served: replications.all) {
+            case .same: break
+            case .note(let id): try await note(id, event, instead: remembered)
+            case .rebuild(let id): isDone = try await rebuild(event, id, instead: remembered) && isDone
+            }
+        }
+        return isDone
+    }
+
+    /// Unless another instance has noted something else meanwhile.
+    private func note(_ id: String, _ event: EventID, instead remembered: String?) async throws {
+        _ = try await postgres.query(
+            """
+            INSERT INTO redis_lives AS life (event_id, replication_id) VALUES (\(event.rawValue)::uuid, \(id))
+            ON CONFLICT (event_id) DO UPDATE SET replication_id = \(id), noted_at = clock_timestamp()
+            WHERE life.replication_id = \(remembered ?? id)
+            """
+        )
+    }
+
+    /// - Returns: false when another instance is at it.
+    private func rebuild(_ event: EventID, _ id: String, instead remembered: String?) async throws -> Bool {
+        // The connection's lock, not a transaction's: Redis is awaited while it is held.
+        try await postgres.withConnection { connection in
+            let lock = "hf:redis:life:\(event)"
+            let locked = try await connection.query("SELECT pg_try_advisory_lock(hashtextextended(\(lock), 0))")
+            guard let row = locked.first, try row.decode(Bool.self) else { return false }
+            do {
+                let known = try await connection.query(
+                    "SELECT replication_id FROM redis_lives WHERE event_id = \(event.rawValue)::uuid"
+                )
+                if try known.first?.decode(String.self) == remembered {
+                    logger.notice("redis has another history", metadata: ["event.id": "\(event)"])
+                    try await seating.rebuild(event)
+                    try await waitingRoom.rebuild(event)
+                    try await note(id, event, instead: remembered)
+                }
+            } catch {
+                _ = try? await connection.query("SELECT pg_advisory_unlock(hashtextextended(\(lock), 0))")
+                throw error
+            }
+            _ = try await connection.query("SELECT pg_advisory_unlock(hashtextextended(\(lock), 0))")
+            return true
+        }
+    }
+}
