@@ -6,11 +6,13 @@
 #   make bench                         about 8 minutes once all is built
 #   BENCH_ROUNDS=5 BENCH_SECONDS=5 make bench
 #   BENCH_ONLY="connect reconnect" make bench
+#   BENCH_ONLY=identity make bench        who you are: GET /api/auth/me beside FastAPI, lists, forced logouts
 #
 # Sizes by environment, with their defaults: BENCH_ROUNDS=3, BENCH_SECONDS=3 (per measurement), BENCH_IDLE=2000
 # (connections of the memory test), BENCH_RECONNECT=5000, BENCH_RPC_CONNECTIONS=64, BENCH_RPC_DEPTH=4,
 # BENCH_SUBSCRIBERS=1000, BENCH_WINDOW=8, BENCH_REDIS_WINDOW=4, BENCH_FANOUT_RATE=100 (messages per second),
-# BENCH_MESSAGE_SIZE=200, BENCH_ONLY= (names of measurements; all).
+# BENCH_MESSAGE_SIZE=200, BENCH_HTTP_CONNECTIONS=64, BENCH_SESSIONS=100000, BENCH_LOGOUTS=300, BENCH_ONLY= (names of
+# measurements; all).
 #
 # Everything runs on loopback; nothing that it starts outlives it. Results: .holdfast/bench/report.md and result.json.
 set -euo pipefail
@@ -21,7 +23,8 @@ venv=.holdfast/bench-venv
 out=.holdfast/bench
 root=$PWD
 # Exact versions, so that two runs months apart have the same peer.
-peer=(python-socketio==5.18.1 uvicorn==0.54.0 websockets==17.4 uvloop==0.23.0 httptools==0.9.0 PyJWT==2.15.1)
+peer=(python-socketio==5.18.1 uvicorn==0.54.0 websockets==17.4 uvloop==0.23.0 httptools==0.9.0 PyJWT==2.15.1
+    fastapi==0.165.0 redis==8.1.0)
 
 scripts/packages.sh bench
 mkdir -p "$out"
@@ -42,6 +45,7 @@ say "Building Centrifuge's peer from Debian's sources"
 
 say "Building the release of our side (the first time takes 5 to 10 minutes, later seconds)"
 swift build -c release --product SocketIOFixture
+swift build -c release --product holdfast
 
 say "Measuring, ${BENCH_ROUNDS:-3} rounds"
 runner=
@@ -57,7 +61,7 @@ trap stop EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 PYTHONDONTWRITEBYTECODE=1 python3 Tests/Benchmarks/run.py --generator "$out/generator" \
-    --ours .build/release/SocketIOFixture --centrifuge "$out/centrifuge" --python "$venv/bin/python" --out "$out" &
+    --ours .build/release/SocketIOFixture --service .build/release/holdfast --centrifuge "$out/centrifuge" --python "$venv/bin/python" --out "$out" &
 runner=$!
 status=0
 wait "$runner" || status=$?

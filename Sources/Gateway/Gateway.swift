@@ -122,8 +122,10 @@ package struct Gateway: Sendable {
         let sockets = LocalSockets()
         // Before every other handler: a socket counts at once, not when it has been put back into its rooms.
         let addresses = AddressLimit(most: settings.maxConnectionsPerAddress)
-        namespace.onConnection(inline: { addresses.connected($0.handshake.remoteAddress) })
-        namespace.onDisconnect(inline: { socket, _ in addresses.disconnected(socket.handshake.remoteAddress) })
+        let proxies = settings.trustedProxies
+        namespace.onConnection(inline: { addresses.connected($0.handshake.client(behind: proxies)) })
+        namespace.onDisconnect(inline: { socket, _ in addresses.disconnected(socket.handshake.client(behind: proxies)) }
+        )
         let announcer = EventAnnouncer(
             events: slices.events,
             seating: slices.seating,
@@ -180,11 +182,40 @@ package struct Gateway: Sendable {
         ).install()
 
         let stores = Stores(postgres: slices.postgres, redis: slices.redis)
-        let engine = Self.engine(io, addresses, origins, drain, eventLoopGroup, logger)
-        let router = Self.router(settings, slices, stores, presence, passes, origins, drain, webRoot, oauth, vouch)
+        let engine = Self.engine(io, addresses, proxies, origins, drain, eventLoopGroup, logger)
+        let authenticator = Authenticator(
+            sessions: slices.sessions,
+            origins: origins,
+            requiredGroup: settings.requiredGroup,
+            vouch: vouch
+        )
+        let accountRoutes = AccountRoutes(
+            accounts: slices.accounts,
+            sessions: slices.sessions,
+            throttle: LoginThrottle(redis: slices.redis),
+            audit: AuditLog(postgres: slices.postgres),
+            authenticator: authenticator,
+            registrationSignsIn: settings.duplicateLogin != .reject
+        )
+        let (router, book) = Self.router(
+            settings,
+            slices,
+            stores,
+            presence,
+            passes,
+            authenticator,
+            drain,
+            webRoot,
+            oauth
+        )
+        accountRoutes.add(to: router)
+        book.write(KnownAddresses(router))
         let application = Application(
             router: router,
-            server: .engineIO([engine]),
+            server: .engineIO(
+                [engine],
+                direct: DirectRoutes(accountRoutes.direct(logger: logger), eventLoopGroup: eventLoopGroup)
+            ),
             configuration: .init(address: .hostname(settings.host, port: settings.port), backlog: 4_096),
             onServerRunning: { channel in onServing(channel.localAddress?.port ?? settings.port) },
             eventLoopGroupProvider: .shared(eventLoopGroup),
@@ -219,13 +250,20 @@ package struct Gateway: Sendable {
             Drain(state: drain, sockets: sockets, logger: logger),
         ]
         // After the stores, before whoever asks it: it closes its connections when nobody will ask any more.
-        if let oauth { services.insert(oauth, at: 2) }
+        if let oauth {
+            services.insert(oauth, at: 2)
+            services.insert(
+                ProviderFarewell(front: oauth, endings: slices.sessions.endings, logger: logger),
+                at: 3
+            )
+        }
         self.services = services
     }
 
     private static func engine(
         _ io: SocketIOServer,
         _ addresses: AddressLimit,
+        _ proxies: TrustedProxies,
         _ origins: OriginPolicy,
         _ drain: DrainState,
         _ eventLoopGroup: any EventLoopGroup,
@@ -237,7 +275,7 @@ package struct Gateway: Sendable {
             if let origin = request.header("Origin"), !origins.allows(origin, host: request.header("Host")) {
                 return EngineRefusal(status: 403, message: "Origin not allowed")
             }
-            if drain.isDraining || addresses.isFull(request.remoteAddress) {
+            if drain.isDraining || addresses.isFull(request.client(behind: proxies)) {
                 return EngineRefusal(status: 503, message: "Try again", retryAfterSeconds: Int.random(in: 1...5))
             }
             return nil
@@ -257,16 +295,19 @@ package struct Gateway: Sendable {
         _ stores: Stores,
         _ presence: Presence,
         _ passes: EntryPassSigner,
-        _ origins: OriginPolicy,
+        _ authenticator: Authenticator,
         _ drain: DrainState,
         _ webRoot: String,
-        _ oauth: OAuthFront?,
-        _ vouch: OAuthVouching.Check?
-    ) -> Router<GatewayContext> {
+        _ oauth: OAuthFront?
+    ) -> (Router<GatewayContext>, ProblemMiddleware.AddressBook) {
         let router = Router(context: GatewayContext.self, options: .autoGenerateHeadEndpoints)
+        if !settings.trustedProxies.networks.isEmpty {
+            router.add(middleware: ClientAddressMiddleware(proxies: settings.trustedProxies))
+        }
         router.add(middleware: SecurityHeadersMiddleware())
-        router.add(middleware: OriginMiddleware(policy: origins))
-        router.add(middleware: ProblemMiddleware())
+        router.add(middleware: OriginMiddleware(policy: authenticator.origins))
+        let book = ProblemMiddleware.AddressBook()
+        router.add(middleware: ProblemMiddleware(addresses: book))
         router.add(
             middleware: FileMiddleware(
                 webRoot,
@@ -274,21 +315,7 @@ package struct Gateway: Sendable {
                 searchForIndexHtml: true
             )
         )
-        let authenticator = Authenticator(
-            sessions: slices.sessions,
-            origins: origins,
-            requiredGroup: settings.requiredGroup,
-            vouch: vouch
-        )
         let audit = AuditLog(postgres: slices.postgres)
-        AccountRoutes(
-            accounts: slices.accounts,
-            sessions: slices.sessions,
-            throttle: LoginThrottle(redis: slices.redis),
-            audit: audit,
-            authenticator: authenticator,
-            registrationSignsIn: settings.duplicateLogin != .reject
-        ).add(to: router)
         SessionRoutes(sessions: slices.sessions, authenticator: authenticator, audit: audit, oauth: oauth).add(
             to: router
         )
@@ -313,7 +340,7 @@ package struct Gateway: Sendable {
                 throttle: LoginThrottle(redis: slices.redis),
                 audit: audit,
                 authenticator: authenticator,
-                origins: origins
+                origins: authenticator.origins
             ).add(to: router)
         }
         EventRoutes(
@@ -339,6 +366,6 @@ package struct Gateway: Sendable {
         ).add(to: router)
         OrderRoutes(events: slices.events, orders: slices.orders, authenticator: authenticator).add(to: router)
         HealthRoutes(stores: stores, drain: drain, instance: settings.instance).add(to: router)
-        return router
+        return (router, book)
     }
 }

@@ -19,6 +19,7 @@ struct Serve: AsyncParsableCommand {
                                                  encrypts, the others still verify and decrypt (required)
               HOLDFAST_ENV                       development or production [development]
               CORS_ORIGINS                       allowed browser origins, comma-separated [same origin only]
+              TRUSTED_PROXIES                    addresses or networks whose X-Forwarded-For is believed [none]
               SESSION_TTL                        seconds, sliding [3600]
               SESSION_REFRESH_THRESHOLD          seconds left below which a request extends the session [900]
               ACCESS_TOKEN_TTL, REFRESH_TOKEN_TTL  seconds [3600, 1209600]
@@ -46,6 +47,7 @@ struct Serve: AsyncParsableCommand {
     func run() async throws {
         let settings = try CommandContext.settings()
         let logger = LogSetup.logger(settings)
+        NIOSingletons.groupLoopCountSuggestion = Cores.available
         let group = MultiThreadedEventLoopGroup.singleton
         try await Self.requireFreeAddress(settings, group)
         let slices = try await Slices(settings: settings, eventLoopGroup: group, logger: logger)

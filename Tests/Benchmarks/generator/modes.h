@@ -15,6 +15,7 @@ struct options {
     uint32_t window;   /* fanout: messages in flight; a message is in flight until its last subscriber has it */
     double rate;       /* above 0: open loop, so many per second in all, whatever the server does */
     uint32_t size;     /* bytes of the event's one string argument */
+    const char *path;  /* http: what is asked for */
     bool seat;         /* rpc: a short request and `{"ok":true}`, not an echo of `size` bytes */
     double seconds;    /* measured time */
     double warm_up;    /* seconds of the same load before it, not counted */
@@ -28,6 +29,7 @@ int run_connect(struct load *load, const struct options *options);
 int run_reconnect(struct load *load, const struct options *options);
 int run_rpc(struct load *load, const struct options *options);
 int run_fanout(struct load *load, const struct options *options);
+int run_http(struct load *load, const struct options *options);
 
 /* Opens all connections and waits until each is ready; gives up when one fails. */
 void connect_all(struct load *load);
