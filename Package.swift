@@ -172,8 +172,9 @@ let package = Package(
             resources: [
                 .embedInCode("QueueCommon.lua"), .embedInCode("Join/QueueJoin.lua"),
                 .embedInCode("Join/QueueStand.lua"), .embedInCode("Join/QueueLeave.lua"),
-                .embedInCode("Admission/QueueTick.lua"), .embedInCode("Rebuild/QueueClaim.lua"),
-                .embedInCode("Rebuild/QueueLoad.lua"),
+                .embedInCode("Admission/QueueTick.lua"), .embedInCode("Admission/QueueRules.lua"),
+                .embedInCode("Pass/QueueToken.lua"),
+                .embedInCode("Rebuild/QueueClaim.lua"), .embedInCode("Rebuild/QueueLoad.lua"),
             ],
             swiftSettings: settings
         ),
@@ -182,6 +183,7 @@ let package = Package(
             dependencies: ["HoldfastCore", "Events", "Redis", "Postgres", nioCore, logging, lifecycle, metrics],
             resources: [
                 .embedInCode("State/SeatState.lua"),
+                .embedInCode("Holds/Orphans.lua"),
                 .embedInCode("Holds/SelectSeats.lua"),
                 .embedInCode("Holds/TakeBest.lua"),
                 .embedInCode("Holds/ReleaseSeats.lua"),
@@ -190,6 +192,7 @@ let package = Package(
                 .embedInCode("Holds/SweepHolds.lua"),
                 .embedInCode("Claims/MarkReserved.lua"),
                 .embedInCode("Claims/FreeSeats.lua"),
+                .embedInCode("Claims/BlockSeats.lua"),
                 .embedInCode("Map/ShowSeats.lua"),
                 .embedInCode("Map/ShowChanges.lua"),
                 .embedInCode("Rebuild/RebuildSeats.lua"),
@@ -228,8 +231,8 @@ let package = Package(
             name: "HoldfastCommand",
             dependencies: [
                 "Gateway", "Accounts", "Sessions", "Presence", "Events", "WaitingRoom", "Seating", "Orders",
-                "HoldfastCore", "Redis", "Postgres", argumentParser, configuration, lifecycle, unixSignals, logging,
-                nioCore, nioPosix,
+                "HoldfastCore", "Redis", "Postgres", argumentParser, configuration, httpClient, lifecycle, unixSignals,
+                logging, nioCore, nioHTTP1, nioPosix,
             ],
             swiftSettings: settings
         ),

@@ -50,5 +50,6 @@ export function plural(count, one, many = `${one}s`) {
 
 /** `VIP, row 1, seat 5` */
 export function seatName(seat) {
+    if (seat.row === 0) return `${seat.section}, standing`;
     return `${seat.section}, row ${seat.row}, seat ${seat.number}`;
 }

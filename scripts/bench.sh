@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
-# Measures the Socket.IO server (the fixture, release build) beside nchan, Centrifuge and python-socketio, each on one
+# Measures the Socket.IO server (the fixture, release build), and seat selections through the whole service, beside nchan, Centrifuge and python-socketio, each on one
 # core, in one run: broadcasts, also through Redis, latency, acknowledgements, connections, memory, and a storm of
 # reconnections. docs/performance.md explains it.
 #
 #   make bench                         about 8 minutes once all is built
 #   BENCH_ROUNDS=5 BENCH_SECONDS=5 make bench
 #   BENCH_ONLY="connect reconnect" make bench
+#   BENCH_ONLY=seats make bench        only seat selections, through the whole of Holdfast
 #   BENCH_ONLY=identity make bench        who you are: GET /api/auth/me beside FastAPI, lists, forced logouts
 #
 # Sizes by environment, with their defaults: BENCH_ROUNDS=3, BENCH_SECONDS=3 (per measurement), BENCH_IDLE=2000

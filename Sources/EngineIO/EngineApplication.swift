@@ -12,6 +12,9 @@ package protocol EngineConnection: AnyObject, Sendable {
 
     /// Queues a message; all that is sent within one tick of the loop leaves in one flush.
     func send(_ message: EngineMessage)
+    /// Sends what is queued now, if it can be, and not at the tick's end: for an answer that a peer waits for before it
+    /// goes on, and that nothing is likely to follow.
+    func flush()
     func close(_ reason: EngineCloseReason)
 }
 

@@ -24,12 +24,19 @@ final class EngineLoop: @unchecked Sendable {
     private var pongs = CircularBuffer<Deadline>()
     private var timer: (task: Scheduled<Void>, at: NIODeadline)?
 
-    /// Connections written to in this tick; flushed once at its end.
+    /// Connections written to in this tick; flushed once at its end, some at a time.
     private var dirty: [WebSocketTransport] = []
-    private var spare: [WebSocketTransport] = []
+    /// Those that are being flushed, up to ``flushed``.
+    private var flushing: [WebSocketTransport] = []
+    private var flushed = 0
     /// Those that are not WebSocket connections of this loop; apart, because they are few.
     private var others: [any EndOfTickFlushing] = []
     private var flushIsScheduled = false
+
+    /// About a millisecond's.
+    private static let flushesBetweenReads = 128
+    /// Long enough for the loop to find nothing to run, so that it looks at its sockets.
+    private static let pauseForReads = TimeAmount.microseconds(10)
 
     private struct Slot {
         var session: EngineSession?
@@ -137,12 +144,36 @@ final class EngineLoop: @unchecked Sendable {
         self.eventLoop.assumeIsolated().execute { self.flushDirty() }
     }
 
+    /// Flushes as many as may be before the loop reads again.
+    ///
+    /// A thousand system calls take ten milliseconds. What comes meanwhile would wait for all of them and then for
+    /// another thousand; read in between it leaves together with the frames that still wait, so that a room that is
+    /// written to faster than it can be flushed needs fewer calls, and who is not in it does not wait for it.
     private func flushDirty() {
         self.flushIsScheduled = false
-        swap(&self.dirty, &self.spare)
-        for transport in self.spare { transport.flush() }
-        self.compression?.forget()
-        self.spare.removeAll(keepingCapacity: true)
+        if self.flushed == self.flushing.count {
+            self.flushing.removeAll(keepingCapacity: true)
+            self.flushed = 0
+            swap(&self.dirty, &self.flushing)
+        }
+        let end = min(self.flushed + Self.flushesBetweenReads, self.flushing.count)
+        while self.flushed < end {
+            self.flushing[self.flushed].flush()
+            self.flushed += 1
+        }
+        self.flushOthers()
+        if self.flushed == self.flushing.count {
+            self.flushing.removeAll(keepingCapacity: true)
+            self.flushed = 0
+            self.compression?.forget()
+        }
+        guard !self.flushIsScheduled, !(self.flushing.isEmpty && self.dirty.isEmpty) else { return }
+        self.flushIsScheduled = true
+        // What is executed now runs before the loop looks at its sockets, what is a moment ahead runs after.
+        self.eventLoop.assumeIsolated().scheduleTask(in: Self.pauseForReads) { self.flushDirty() }
+    }
+
+    private func flushOthers() {
         guard !self.others.isEmpty else { return }
         let others = self.others
         self.others.removeAll(keepingCapacity: true)

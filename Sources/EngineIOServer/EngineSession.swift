@@ -51,6 +51,8 @@ final class EngineSession: EngineConnection, WebSocketOwner, @unchecked Sendable
         self.transport?.send(message)
     }
 
+    func flush() { self.transport?.flushEarly() }
+
     func close(_ reason: EngineCloseReason) {
         guard self.state.close() else { return }
         self.finish(reason)

@@ -14,6 +14,8 @@ protocol EngineTransport: AnyObject {
     var isLingering: Bool { get }
 
     func send(_ message: EngineMessage)
+    /// Sends what is queued before the loop's tick ends, if that makes sense for the transport.
+    func flushEarly()
     /// Tells the peer, as far as the transport can, and lets go of the connection.
     func close(_ reason: EngineCloseReason)
 }
@@ -21,6 +23,7 @@ protocol EngineTransport: AnyObject {
 extension EngineTransport {
     var upgrades: [String] { [] }
     var isLingering: Bool { false }
+    func flushEarly() {}
 }
 
 /// What a WebSocket connection belongs to: a session, or the upgrade of one.

@@ -101,9 +101,19 @@ package struct Section: Sendable, Equatable, Codable {
 
     /// Never overflows once the file was validated.
     package var seatCount: Int { rows * seatsPerRow }
+
+    /// Whether the section has a seat of this name.
+    package func contains(_ seat: SeatID) -> Bool {
+        let parts = seat.rawValue.dropFirst(name.count + 1).split(separator: "-", omittingEmptySubsequences: false)
+        guard parts.count == 2, let row = Int(parts[0]), let number = Int(parts[1]),
+            row >= 1, row <= rows, number >= 1, number <= seatsPerRow
+        else { return false }
+        // "VIP-01-5" and the seats of other sections are written otherwise.
+        return SeatID(section: name, row: row, number: number) == seat
+    }
 }
 
-/// A standing area: places without numbers.
+/// A standing area: places that are counted, not chosen.
 package struct GeneralAdmission: Sendable, Equatable, Codable {
     package var name: String
     package var capacity: Int
@@ -131,9 +141,11 @@ package struct Event: Sendable, Equatable {
     package var generalAdmission: [GeneralAdmission]
     /// Rises when seats are added or prices change; a layout of one version never changes.
     package var layoutVersion: Int
-    /// Numbered seats only.
+    /// Numbered seats only; see ``placeCount``.
     package var seatCount: Int
     package var createdAt: ServerTime
+    /// Rises with every change of the queue's rules.
+    package var queueVersion: Int64
 
     package init(
         id: EventID,
@@ -148,7 +160,8 @@ package struct Event: Sendable, Equatable {
         generalAdmission: [GeneralAdmission],
         layoutVersion: Int,
         seatCount: Int,
-        createdAt: ServerTime
+        createdAt: ServerTime,
+        queueVersion: Int64 = 1
     ) {
         self.id = id
         self.title = title
@@ -163,5 +176,9 @@ package struct Event: Sendable, Equatable {
         self.layoutVersion = layoutVersion
         self.seatCount = seatCount
         self.createdAt = createdAt
+        self.queueVersion = queueVersion
     }
+
+    /// Numbered seats and standing places.
+    package var placeCount: Int { generalAdmission.reduce(seatCount) { $0 + $1.capacity } }
 }

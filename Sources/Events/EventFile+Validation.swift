@@ -11,7 +11,7 @@ extension EventFile {
         if currency.utf8.count != 3 || !currency.utf8.allSatisfy({ (65...90).contains($0) }) {
             errors.append(.init("currency", "must be three capital letters"))
         }
-        errors += Self.errors(in: sale) + Self.errors(in: queue) + errorsInPlaces()
+        errors += Self.errors(in: sale) + Self.errors(in: queue) + errorsInPlaces() + errorsInMarks()
         guard let first = errors.first else { return }
         throw Problem(.invalid, "\(first.field) \(first.detail).", errors: errors)
     }
@@ -81,6 +81,19 @@ extension EventFile {
         if seats > Self.maxSeats { errors.append(.init("sections", "must have at most \(Self.maxSeats) seats")) }
         if places > Self.maxStandingPlaces {
             errors.append(.init("generalAdmission", "must have at most \(Self.maxStandingPlaces) places"))
+        }
+        return errors
+    }
+
+    private func errorsInMarks() -> [Problem.FieldError] {
+        var errors: [Problem.FieldError] = []
+        for (field, seats) in [("blocked", blocked), ("accessible", accessible)] {
+            if let stranger = seats.first(where: { seat in !sections.contains { $0.contains(seat) } }) {
+                errors.append(.init("sections.\(field)", "names \(stranger), which no section has"))
+            }
+            if Set(seats).count < seats.count {
+                errors.append(.init("sections.\(field)", "names a seat twice"))
+            }
         }
         return errors
     }

@@ -5,7 +5,7 @@ package import HoldfastCore
 ///
 /// - Shape: the contract's event file. Absent parts take the values shown there; without `queue` there is no waiting
 ///   room.
-/// - Bounds: at most 100 sections and standing areas, 100,000 numbered seats, 1,000,000 standing places.
+/// - Bounds: at most 100 sections and standing areas, 100,000 numbered seats, 100,000 standing places.
 package struct EventFile: Sendable, Equatable {
     package var title: String
     package var venue: String
@@ -15,10 +15,14 @@ package struct EventFile: Sendable, Equatable {
     package var queue: QueueRules
     package var sections: [Section]
     package var generalAdmission: [GeneralAdmission]
+    /// Seats that are not on sale. Written in the file as `blocked` of a section.
+    package var blocked: [SeatID] = []
+    /// Seats for those who ask for them. Written in the file as `accessible` of a section.
+    package var accessible: [SeatID] = []
 
     package static let maxSections = 100
     package static let maxSeats = 100_000
-    package static let maxStandingPlaces = 1_000_000
+    package static let maxStandingPlaces = 100_000
 
     package init(
         title: String,
@@ -81,6 +85,12 @@ extension EventFile: Codable {
         case title, venue, startsAt, currency, sale, queue, sections, generalAdmission
     }
 
+    /// What a section says of single seats.
+    private struct SeatMarks: Codable {
+        let blocked: [SeatID]?
+        let accessible: [SeatID]?
+    }
+
     private enum SaleKeys: String, CodingKey { case opensAt, maxSeatsPerUser, holdSeconds, noOrphanSeats }
 
     private enum QueueKeys: String, CodingKey { case enabled, maxActive, ratePerMinute, mode, passSeconds }
@@ -93,6 +103,9 @@ extension EventFile: Codable {
         currency = try file.decodeIfPresent(String.self, forKey: .currency) ?? "KRW"
         sections = try file.decodeIfPresent([Section].self, forKey: .sections) ?? []
         generalAdmission = try file.decodeIfPresent([GeneralAdmission].self, forKey: .generalAdmission) ?? []
+        let marks = try file.decodeIfPresent([SeatMarks].self, forKey: .sections) ?? []
+        blocked = marks.flatMap { $0.blocked ?? [] }
+        accessible = marks.flatMap { $0.accessible ?? [] }
         sale = SaleRules()
         if file.contains(.sale), try !file.decodeNil(forKey: .sale) {
             let rules = try file.nestedContainer(keyedBy: SaleKeys.self, forKey: .sale)
@@ -114,6 +127,25 @@ extension EventFile: Codable {
         }
     }
 
+    /// A section and, beside its own fields, its marks.
+    private struct MarkedSection: Encodable {
+        let section: Section
+        let marks: SeatMarks
+
+        func encode(to encoder: any Encoder) throws {
+            try section.encode(to: encoder)
+            try marks.encode(to: encoder)
+        }
+    }
+
+    private func marked(_ section: Section) -> MarkedSection {
+        func own(_ seats: [SeatID]) -> [SeatID]? {
+            let own = seats.filter { section.contains($0) }
+            return own.isEmpty ? nil : own
+        }
+        return MarkedSection(section: section, marks: SeatMarks(blocked: own(blocked), accessible: own(accessible)))
+    }
+
     package func encode(to encoder: any Encoder) throws {
         var file = encoder.container(keyedBy: CodingKeys.self)
         try file.encode(title, forKey: .title)
@@ -131,7 +163,7 @@ extension EventFile: Codable {
         try waiting.encode(queue.ratePerMinute, forKey: .ratePerMinute)
         try waiting.encode(queue.mode, forKey: .mode)
         try waiting.encode(queue.passSeconds, forKey: .passSeconds)
-        try file.encode(sections, forKey: .sections)
+        try file.encode(sections.map(marked), forKey: .sections)
         try file.encode(generalAdmission, forKey: .generalAdmission)
     }
 }

@@ -9,7 +9,7 @@ enum EventRow {
         (extract(epoch FROM opens_at) * 1000)::bigint, max_seats_per_user, hold_seconds, no_orphan_seats, \
         queue_enabled, queue_max_active, queue_rate_per_minute, queue_mode, queue_pass_seconds, queue_paused, \
         sections::text, general_admission::text, layout_version, seat_count, \
-        (extract(epoch FROM created_at) * 1000)::bigint
+        (extract(epoch FROM created_at) * 1000)::bigint, queue_version
         """
 
     /// - Returns: the event and its place in the list.
@@ -17,11 +17,11 @@ enum EventRow {
         let (
             listing, id, title, venue, startsAt, currency, status, opensAt, maxSeats, holdSeconds, noOrphans,
             queueEnabled, maxActive, ratePerMinute, mode, passSeconds, queuePaused, sections, generalAdmission,
-            layoutVersion, seatCount, createdAt
+            layoutVersion, seatCount, createdAt, queueVersion
         ) = try row.decode(
             (
                 Int64, String, String, String, Int64, String, String, Int64?, Int, Int, Bool, Bool, Int, Int, String,
-                Int, Bool, String, String, Int, Int, Int64
+                Int, Bool, String, String, Int, Int, Int64, Int64
             ).self
         )
         guard let id = EventID(id), let status = EventStatus(rawValue: status), let mode = QueueMode(rawValue: mode)
@@ -54,7 +54,8 @@ enum EventRow {
             generalAdmission: try decoder.decode([GeneralAdmission].self, from: Data(generalAdmission.utf8)),
             layoutVersion: layoutVersion,
             seatCount: seatCount,
-            createdAt: ServerTime(millisecondsSinceEpoch: createdAt)
+            createdAt: ServerTime(millisecondsSinceEpoch: createdAt),
+            queueVersion: queueVersion
         )
         return (event, listing)
     }

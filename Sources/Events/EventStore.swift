@@ -31,25 +31,45 @@ struct EventStore: Sendable {
                 ) RETURNING \(unescaped: EventRow.columns)
                 """
             )
-            // Seats are made by the server from the sections: 100,000 rows cost one statement and few bytes.
-            _ = try await transaction.query(
-                """
-                INSERT INTO seats (event_id, seat_id, section, row_number, seat_number, price, ordinal)
-                SELECT \(id.rawValue)::uuid, s.name || '-' || r || '-' || n, s.name, r, n, s.price,
-                       row_number() OVER (ORDER BY s.place, r, n) - 1
-                FROM unnest(
-                    \(file.sections.map(\.name))::text[], \(file.sections.map(\.rows))::integer[],
-                    \(file.sections.map(\.seatsPerRow))::integer[], \(file.sections.map(\.price))::bigint[]
-                ) WITH ORDINALITY AS s (name, row_count, seats_per_row, price, place)
-                CROSS JOIN generate_series(1, s.row_count) AS r
-                CROSS JOIN generate_series(1, s.seats_per_row) AS n
-                """
-            )
+            try await insertSeats(of: file, id, in: transaction)
             guard let row = rows.first else {
                 throw PostgresError(.decoding, "events: an insert returned no row")
             }
             return try EventRow.decode(row).event
         }
+    }
+
+    /// Seats are made by the server from the sections: 100,000 rows cost one statement and few bytes. Standing areas are
+    /// sections of a single row, 0.
+    private func insertSeats(of file: EventFile, _ id: EventID, in transaction: PostgresTransaction) async throws {
+        let areas = file.generalAdmission
+        let names = file.sections.map(\.name) + areas.map(\.name)
+        let firstRows = file.sections.map { _ in 1 } + areas.map { _ in 0 }
+        let lastRows = file.sections.map(\.rows) + areas.map { _ in 0 }
+        let seatsPerRow = file.sections.map(\.seatsPerRow) + areas.map(\.capacity)
+        let prices = file.sections.map(\.price) + areas.map(\.price)
+        _ = try await transaction.query(
+            """
+            INSERT INTO seats (event_id, seat_id, section, row_number, seat_number, price, ordinal)
+            SELECT \(id.rawValue)::uuid, s.name || '-' || r || '-' || n, s.name, r, n, s.price,
+                   row_number() OVER (ORDER BY s.place, r, n) - 1
+            FROM unnest(
+                \(names)::text[], \(firstRows)::integer[], \(lastRows)::integer[], \(seatsPerRow)::integer[],
+                \(prices)::bigint[]
+            ) WITH ORDINALITY AS s (name, first_row, last_row, seats_per_row, price, place)
+            CROSS JOIN generate_series(s.first_row, s.last_row) AS r
+            CROSS JOIN generate_series(1, s.seats_per_row) AS n
+            """
+        )
+        let (blocked, accessible) = (file.blocked.map(\.rawValue), file.accessible.map(\.rawValue))
+        guard !blocked.isEmpty || !accessible.isEmpty else { return }
+        _ = try await transaction.query(
+            """
+            UPDATE seats SET
+                blocked = seat_id = ANY(\(blocked)::text[]), accessible = seat_id = ANY(\(accessible)::text[])
+            WHERE event_id = \(id.rawValue)::uuid AND seat_id = ANY(\(blocked + accessible)::text[])
+            """
+        )
     }
 
     func event(_ id: EventID) async throws -> Event? {
@@ -70,16 +90,17 @@ struct EventStore: Sendable {
         return try rows.map(EventRow.decode)
     }
 
+    /// The numbered ones.
     func seats(of id: EventID) async throws -> [Seat] {
         let rows = try await postgres.query(
             """
-            SELECT seat_id, section, row_number, seat_number, price, ordinal
-            FROM seats WHERE event_id = \(id.rawValue)::uuid ORDER BY ordinal
+            SELECT seat_id, section, row_number, seat_number, price, ordinal, accessible
+            FROM seats WHERE event_id = \(id.rawValue)::uuid AND row_number > 0 ORDER BY ordinal
             """
         )
         return try rows.map { row in
-            let (seatID, section, number, seatNumber, price, ordinal) = try row.decode(
-                (String, String, Int, Int, Int64, Int).self
+            let (seatID, section, number, seatNumber, price, ordinal, isAccessible) = try row.decode(
+                (String, String, Int, Int, Int64, Int, Bool).self
             )
             guard let seatID = SeatID(seatID) else {
                 throw PostgresError(.decoding, "seats: a row holds a seat id that is none")
@@ -90,8 +111,32 @@ struct EventStore: Sendable {
                 row: number,
                 number: seatNumber,
                 price: price,
-                ordinal: ordinal
+                ordinal: ordinal,
+                isAccessible: isAccessible
             )
+        }
+    }
+
+    func setBlocked(_ isBlocked: Bool, _ seats: [SeatID], of id: EventID) async throws -> [SeatID] {
+        let ids = seats.map(\.rawValue)
+        return try await postgres.withTransaction { transaction in
+            // In the order of every claim, so that neither waits for the other for ever; a claim sees the block then.
+            let results = try await transaction.pipeline([
+                """
+                SELECT 1 FROM seats WHERE event_id = \(id.rawValue)::uuid AND seat_id = ANY(\(ids)::text[])
+                ORDER BY seat_id FOR NO KEY UPDATE
+                """,
+                """
+                UPDATE seats SET blocked = \(isBlocked)
+                WHERE event_id = \(id.rawValue)::uuid AND seat_id = ANY(\(ids)::text[]) AND row_number > 0
+                    AND NOT EXISTS (
+                        SELECT FROM seat_claims c
+                        WHERE c.event_id = seats.event_id AND c.seat_id = seats.seat_id AND c.live
+                    )
+                RETURNING seat_id
+                """,
+            ])
+            return try results[1].compactMap { SeatID(try $0.decode(String.self)) }
         }
     }
 
@@ -129,7 +174,8 @@ struct EventStore: Sendable {
                 queue_max_active = coalesce(\(change.maxActive as Int?)::integer, queue_max_active),
                 queue_rate_per_minute = coalesce(\(change.ratePerMinute as Int?)::integer, queue_rate_per_minute),
                 queue_pass_seconds = coalesce(\(change.passSeconds as Int?)::integer, queue_pass_seconds),
-                queue_paused = coalesce(\(change.paused as Bool?)::boolean, queue_paused)
+                queue_paused = coalesce(\(change.paused as Bool?)::boolean, queue_paused),
+                queue_version = queue_version + 1
             WHERE id = \(id.rawValue)::uuid
             RETURNING \(unescaped: EventRow.columns)
             """

@@ -1,6 +1,5 @@
 package import HoldfastCore
 package import Postgres
-import Synchronization
 
 /// What an administrator changes about a running waiting room; nil leaves as it is.
 package struct QueueChange: Sendable, Equatable, Codable {
@@ -21,15 +20,8 @@ package struct QueueChange: Sendable, Equatable, Codable {
 package final class Events: Sendable {
     private let store: EventStore
     private let cache = EventCache()
-    private let layouts = Mutex<[LayoutKey: Layout]>([:])
+    private let layouts = LayoutCache()
 
-    private struct LayoutKey: Hashable {
-        let event: EventID
-        let version: Int
-    }
-
-    /// Layouts kept in memory. One of 100,000 seats takes about 20 MB, so this is the bound of a whole instance.
-    private static let layoutCapacity = 32
     private static let pageLimit = 100
 
     package init(postgres: PostgresClient) {
@@ -83,20 +75,16 @@ package final class Events: Sendable {
         return (page.map(\.event), found.count > limit ? page.last.map { String($0.listing) } : nil)
     }
 
-    /// The numbered seats of the event's version.
+    /// The places of the event's version.
     package func layout(of event: Event) async throws -> Layout {
-        let key = LayoutKey(event: event.id, version: event.layoutVersion)
-        if let layout = layouts.withLock({ $0[key] }) { return layout }
-        let seats = try await store.seats(of: event.id)
-        let layout = Layout(version: event.layoutVersion, seats: seats, sections: event.sections)
-        return layouts.withLock { layouts in
-            // Two may have read at once; all share the first, so that the memory is taken once.
-            if let known = layouts[key] { return known }
-            if layouts.count >= Self.layoutCapacity, let victim = layouts.keys.randomElement() {
-                layouts[victim] = nil
-            }
-            layouts[key] = layout
-            return layout
+        let key = LayoutCache.Key(event: event.id, version: event.layoutVersion)
+        return try await layouts.layout(key) { [store] in
+            Layout(
+                version: event.layoutVersion,
+                seats: try await store.seats(of: event.id),
+                sections: event.sections,
+                standing: event.generalAdmission
+            )
         }
     }
 
@@ -132,11 +120,21 @@ package final class Events: Sendable {
         if let maxActive = change.maxActive { rules.maxActive = maxActive }
         if let ratePerMinute = change.ratePerMinute { rules.ratePerMinute = ratePerMinute }
         if let passSeconds = change.passSeconds { rules.passSeconds = passSeconds }
-        let errors = EventFile.errors(in: rules)
+        // Named as in the change, not as in an event file.
+        let errors = EventFile.errors(in: rules).map { error in
+            Problem.FieldError(String(error.field.dropFirst("queue.".count)), error.detail)
+        }
         if let first = errors.first { throw Problem(.invalid, "\(first.field) \(first.detail).", errors: errors) }
         let event = try await store.updateQueue(id, change)
         cache.forget(id)
         return event
+    }
+
+    /// Takes seats off sale, or puts them back. Those with a reservation are passed over, and so are standing places.
+    ///
+    /// - Returns: the seats that are now as asked.
+    package func setBlocked(_ isBlocked: Bool, _ seats: [SeatID], of id: EventID) async throws -> [SeatID] {
+        try await store.setBlocked(isBlocked, seats, of: id)
     }
 
     /// Drops this instance's copy, as when another instance announced a change.

@@ -95,7 +95,10 @@ package struct Gateway: Sendable {
             logger: logger
         )
         let secrets = settings.secrets.split(separator: ",").map { $0.trimmingCharacters(in: .whitespacesAndNewlines) }
-        let passes = try await EntryPassSigner(secrets: secrets)
+        let passes = EntryPasses(
+            signer: try await EntryPassSigner(secrets: secrets),
+            waitingRoom: slices.waitingRoom
+        )
         let origins = OriginPolicy(allowed: settings.corsOrigins)
         let drain = DrainState()
         let presence = Presence(redis: slices.redis, stateTTL: settings.stateTTL)
@@ -162,7 +165,7 @@ package struct Gateway: Sendable {
             refreshThreshold: settings.sessionRefreshThreshold,
             logger: logger
         )
-        SocketGateway(
+        let gateway = SocketGateway(
             namespace: namespace,
             sockets: sockets,
             sessions: slices.sessions,
@@ -179,7 +182,8 @@ package struct Gateway: Sendable {
             vouch: vouch,
             standings: StandingWriter(passes: passes),
             logger: logger
-        ).install()
+        )
+        gateway.install()
 
         let stores = Stores(postgres: slices.postgres, redis: slices.redis)
         let engine = Self.engine(io, addresses, proxies, origins, drain, eventLoopGroup, logger)
@@ -243,6 +247,11 @@ package struct Gateway: Sendable {
             RefreshCleaner(sessions: slices.sessions, logger: logger),
             AccessWriter(sessions: slices.sessions, logger: logger),
             feed,
+            QueueArrivals(
+                subscriber: subscriber,
+                logger: logger,
+                onArrived: { await gateway.arrived($1, inQueueOf: $0) }
+            ),
             rooms,
             announcer,
             sessionGuard,
@@ -294,7 +303,7 @@ package struct Gateway: Sendable {
         _ slices: Slices,
         _ stores: Stores,
         _ presence: Presence,
-        _ passes: EntryPassSigner,
+        _ passes: EntryPasses,
         _ authenticator: Authenticator,
         _ drain: DrainState,
         _ webRoot: String,
@@ -362,7 +371,8 @@ package struct Gateway: Sendable {
             events: slices.events,
             seating: slices.seating,
             presence: presence,
-            authenticator: authenticator
+            authenticator: authenticator,
+            audit: audit
         ).add(to: router)
         OrderRoutes(events: slices.events, orders: slices.orders, authenticator: authenticator).add(to: router)
         HealthRoutes(stores: stores, drain: drain, instance: settings.instance).add(to: router)

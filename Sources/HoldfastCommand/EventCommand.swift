@@ -8,7 +8,7 @@ struct EventCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "event",
         abstract: "What is on sale.",
-        subcommands: [Create.self, List.self, Open.self, Pause.self, Close.self]
+        subcommands: [Create.self, List.self, Open.self, Pause.self, Close.self, VerifyDraw.self]
     )
 
     struct Create: AsyncParsableCommand {

@@ -76,11 +76,11 @@ package enum ProblemCode: String, Sendable, CaseIterable {
         case .methodNotAllowed: 405
         case .requestTimeout: 408
         case .userExists, .alreadySignedIn, .eventNotOpen, .queueDisabled, .seatUnavailable, .notHeld,
-            .extensionLimit, .orphanSeat, .idempotencyKeyInFlight, .reservationExpired, .reservationState:
+            .extensionLimit, .idempotencyKeyInFlight, .reservationExpired, .reservationState:
             409
         case .payloadTooLarge: 413
         case .unsupportedMediaType: 415
-        case .invalid, .limitExceeded, .idempotencyKeyReused, .paymentMethodUnknown: 422
+        case .invalid, .limitExceeded, .orphanSeat, .idempotencyKeyReused, .paymentMethodUnknown: 422
         case .tooManyRequests: 429
         case .internalError: 500
         case .unavailable, .providerUnavailable, .rebuilding, .draining: 503

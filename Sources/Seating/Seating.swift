@@ -21,7 +21,7 @@ package final class Seating: Sendable {
     let state: SeatState
     let events: Events
     private let restorePasses: RestorePasses
-    private let snapshots: SnapshotCache
+    let snapshots: SnapshotCache
 
     /// - Parameter passesKey: the sorted set of an event's entry passes, user → expiry in milliseconds; it shares the
     ///   event's hash tag.
@@ -68,48 +68,103 @@ package final class Seating: Sendable {
     // MARK: Holds
 
     /// "These are the seats I want": takes what is new and gives back what is gone, all or nothing.
-    package func select(_ seats: [SeatID], by user: UserID, in event: Event) async throws -> SelectionOutcome {
-        try await choose(seats, mode: "exact", by: user, in: event)
+    ///
+    /// - Parameter standing: how many places of which standing area, in all; its places among `seats` do not count then.
+    package func select(
+        _ seats: [SeatID],
+        standing: [String: Int] = [:],
+        by user: UserID,
+        in event: Event,
+        options: SelectionOptions = SelectionOptions()
+    ) async throws -> SelectionOutcome {
+        try await choose(seats, standing, isExact: true, by: user, in: event, options)
     }
 
     /// Adds seats to what a person holds, all or none of them.
-    package func lock(_ seats: [SeatID], by user: UserID, in event: Event) async throws -> SelectionOutcome {
-        try await choose(seats, mode: "add", by: user, in: event)
+    ///
+    /// - Parameter standing: how many more places of which standing area.
+    package func lock(
+        _ seats: [SeatID],
+        standing: [String: Int] = [:],
+        by user: UserID,
+        in event: Event,
+        options: SelectionOptions = SelectionOptions()
+    ) async throws -> SelectionOutcome {
+        try await choose(seats, standing, isExact: false, by: user, in: event, options)
     }
 
     private func choose(
         _ seats: [SeatID],
-        mode: RedisArgument,
+        _ standing: [String: Int],
+        isExact: Bool,
         by user: UserID,
-        in event: Event
+        in event: Event,
+        _ options: SelectionOptions
     ) async throws -> SelectionOutcome {
         let seats = try Self.distinct(seats)
+        try Self.check(standing)
         let layout = try await events.layout(of: event)
-        let unknown = seats.filter { layout.ordinal(of: $0) == nil }
-        guard unknown.isEmpty else { return .unknownSeats(unknown) }
-        let arguments = rules(user, event) + [mode] + seats.map { RedisArgument($0.rawValue) }
-        return try outcome(of: try await grant(SeatScript.select, event.id, arguments), in: event)
+        let named = PlacesNamed(seats, standing, in: layout)
+        guard named.unknownSeats.isEmpty else { return .unknownSeats(named.unknownSeats) }
+        guard named.unknownAreas.isEmpty else { return .unknownAreas(named.unknownAreas) }
+        var groups: [[Int]] = []
+        if options.alternatives, !named.seats.isEmpty, named.seats.count <= event.sale.maxSeatsPerUser {
+            let search = BestSeats(
+                layout: layout,
+                quantity: named.seats.count,
+                accessible: named.seats.contains { layout.accessible.contains($0) }
+            )
+            groups = search.alternatives(to: named.seats, in: try await map(of: event).snapshot.statuses)
+        }
+        var arguments = rules(user, event, options, isExact ? "select" : "lock")
+        arguments.append(isExact ? "exact" : "add")
+        arguments.append(event.sale.noOrphanSeats ? layout.geometry(of: named.seats + groups.joined()) : "")
+        arguments.append(RedisArgument(named.seats.count + named.standing.count))
+        arguments.append(RedisArgument(groups.isEmpty ? 0 : named.seats.count))
+        arguments.append(RedisArgument(named.areas.count))
+        arguments += (named.seats + named.standing).map { layout.place(at: $0) }
+        for (area, quantity) in named.areas {
+            arguments += [
+                RedisArgument(area.ordinals.lowerBound), RedisArgument(area.ordinals.count), RedisArgument(area.name),
+                RedisArgument(quantity),
+            ]
+        }
+        arguments += groups.joined().map { layout.place(at: $0) }
+        return try outcome(of: try await grant(SeatScript.select, event.id, arguments, options.connection), in: event)
     }
 
     /// Gives back some of a person's seats, or all with nil. Seats they do not hold are passed over. Always allowed.
     @discardableResult
-    package func release(_ seats: [SeatID]?, by user: UserID, in event: Event) async throws -> Selection {
-        // The script takes no seats for all of them.
-        if let seats, seats.isEmpty { return try await selection(of: user, in: event) }
-        let seats = try Self.distinct(seats ?? [])
-        let arguments = [RedisArgument(user.rawValue)] + seats.map { RedisArgument($0.rawValue) }
-        return try await state.run(SeatScript.release, event.id, arguments).selection()
+    package func release(
+        _ seats: [SeatID]?,
+        by user: UserID,
+        in event: Event,
+        options: SelectionOptions = SelectionOptions()
+    ) async throws -> Selection {
+        var arguments = [RedisArgument(user.rawValue)]
+        if let seats {
+            let layout = try await events.layout(of: event)
+            arguments += try Self.distinct(seats).compactMap { layout.place($0) }
+            // The script takes no seats for all of them.
+            if arguments.count == 1 { return try await selection(of: user, in: event) }
+        }
+        return try await state.run(SeatScript.release, event.id, arguments, actor: options.connection).selection()
     }
 
     /// Once more the event's hold time, at most ``Selection/maxExtensions`` times per hold.
-    package func extend(by user: UserID, in event: Event) async throws -> ExtendOutcome {
+    package func extend(
+        by user: UserID,
+        in event: Event,
+        options: SelectionOptions = SelectionOptions()
+    ) async throws -> ExtendOutcome {
         let reply = try await state.run(
             SeatScript.extend,
             event.id,
             [
                 RedisArgument(user.rawValue), RedisArgument(event.sale.holdSeconds * 1_000),
-                RedisArgument(Selection.maxExtensions),
-            ]
+                RedisArgument(Selection.maxExtensions), request(options, "extend"),
+            ],
+            actor: options.connection
         )
         let selection = try reply.selection()
         return switch reply.status {
@@ -123,122 +178,58 @@ package final class Seating: Sendable {
         try await state.run(SeatScript.showHold, event.id, [RedisArgument(user.rawValue)]).selection()
     }
 
-    /// Adds the best free seats that are adjacent in one row, else the nearest to each other.
-    ///
-    /// - Parameter maxPrice: of each seat.
-    package func bestAvailable(
-        quantity: Int,
-        section: String?,
-        maxPrice: Int64?,
-        by user: UserID,
-        in event: Event
-    ) async throws -> SelectionOutcome {
-        guard quantity > 0 else { throw Problem.invalid(.init("quantity", "must be 1 or more")) }
-        guard quantity <= event.sale.maxSeatsPerUser else {
-            let selection = try await selection(of: user, in: event)
-            return .limitExceeded(maxSeats: event.sale.maxSeatsPerUser, selection)
-        }
-        let layout = try await events.layout(of: event)
-        // The map may be 100 ms old and the wanted seats gone: look again, a few times.
-        for _ in 0..<3 {
-            let map = try await snapshot(of: event)
-            let groups = BestSeats(layout: layout, statuses: map.statuses)
-                .groups(of: quantity, section: section, maxPrice: maxPrice)
-            guard !groups.isEmpty else { return .noneLeft(try await selection(of: user, in: event)) }
-            let arguments =
-                rules(user, event) + [RedisArgument(quantity)]
-                + groups.joined().map { RedisArgument($0.rawValue) }
-            let reply = try await grant(SeatScript.takeBest, event.id, arguments)
-            if reply.status != .unavailable { return try outcome(of: reply, in: event) }
-            snapshots.forget(event.id)
-        }
-        return .noneLeft(try await selection(of: user, in: event))
-    }
-
-    // MARK: What everyone sees
-
-    /// The whole map. At most 100 ms old: ten thousand people who open it at once cost this instance one read.
-    package func snapshot(of event: Event) async throws -> SeatSnapshot {
-        let layout = try await events.layout(of: event)
-        return try await snapshots.snapshot(of: event.id, layoutVersion: layout.version) { [state] in
-            let reply = try await state.run(SeatScript.showSeats, event.id)
-            var statuses = [UInt8](repeating: SeatSnapshot.available, count: layout.seats.count)
-            for seat in try reply.seats(3) {
-                if let ordinal = layout.ordinal(of: seat) { statuses[ordinal] = SeatSnapshot.locked }
-            }
-            for seat in try reply.seats(4) {
-                if let ordinal = layout.ordinal(of: seat) { statuses[ordinal] = SeatSnapshot.reserved }
-            }
-            return SeatSnapshot(seq: try reply.integer(2), layoutVersion: layout.version, statuses: statuses)
-        }
-    }
-
-    /// The messages after `seq`, for a client that missed some.
-    package func changes(in event: Event, since seq: Int64) async throws -> ChangesOutcome {
-        guard seq >= 0, seq < Int64(1) << 53 else { return .reset }
-        let reply = try await state.run(SeatScript.showChanges, event.id, [RedisArgument(seq)])
-        guard reply.status == .ok else { return .reset }
-        let changes = try reply.array(3).map { value in
-            guard let change = value.buffer.flatMap({ SeatChange(logged: $0) }) else {
-                throw reply.unexpected("seat messages", at: 3)
-            }
-            return change
-        }
-        return .changes(seq: try reply.integer(2), changes)
-    }
-
-    /// Free seats by section; every section is present.
-    package func availability(of event: Event) async throws -> [String: Int] {
-        let layout = try await events.layout(of: event)
-        let map = try await snapshot(of: event)
-        var free: [String: Int] = [:]
-        for section in layout.sections { free[section.name] = 0 }
-        for (seat, status) in zip(layout.seats, map.statuses) where status == SeatSnapshot.available {
-            free[seat.section, default: 0] += 1
-        }
-        return free
-    }
-
     // MARK: For operators
 
     /// Begins a new life of the event's state in Redis from what PostgreSQL knows. Holds end.
     package func rebuild(_ event: EventID) async throws {
         _ = try await state.rebuild(event, force: true)
-        snapshots.forget(event)
+        snapshots.forget(nil, of: event)
     }
 
     // MARK: Requests and answers
 
     /// What a grant depends on, as the scripts' `rules_from` reads it, with the user before.
-    private func rules(_ user: UserID, _ event: Event) -> [RedisArgument] {
+    func rules(_ user: UserID, _ event: Event, _ options: SelectionOptions, _ action: String) -> [RedisArgument] {
         [
             RedisArgument(user.rawValue),
             RedisArgument(event.sale.holdSeconds * 1_000),
             RedisArgument(event.sale.maxSeatsPerUser),
             event.status == .open ? "1" : "0",
             event.queue.enabled ? "1" : "0",
+            request(options, action),
         ]
     }
 
-    /// Runs a script that needs a pass.
-    private func grant(
-        _ script: RedisScript,
-        _ event: EventID,
-        _ arguments: [RedisArgument]
-    ) async throws -> SeatReply {
-        let reply = try await state.run(script, event, arguments)
-        guard reply.status == .notAdmitted, try await restorePasses(event) else { return reply }
-        return try await state.run(script, event, arguments)
+    /// A client may number its requests of each kind apart.
+    private func request(_ options: SelectionOptions, _ action: String) -> RedisArgument {
+        RedisArgument(options.request.map { "\(action):\($0)" } ?? "")
     }
 
-    private func outcome(of reply: SeatReply, in event: Event) throws -> SelectionOutcome {
+    /// Runs a script that needs a pass.
+    func grant(
+        _ script: RedisScript,
+        _ event: EventID,
+        _ arguments: [RedisArgument],
+        _ actor: String
+    ) async throws -> SeatReply {
+        let reply = try await state.run(script, event, arguments, actor: actor)
+        guard reply.status == .notAdmitted, try await restorePasses(event) else { return reply }
+        return try await state.run(script, event, arguments, actor: actor)
+    }
+
+    func outcome(of reply: SeatReply, in event: Event) throws -> SelectionOutcome {
         let selection = try reply.selection()
-        return switch reply.status {
-        case .ok: .selected(selection)
-        case .unavailable: .unavailable(try reply.seats(7), selection)
-        case .notAdmitted: .notAdmitted(selection)
-        case .notOpen: .notOpen(selection)
-        case .limit: .limitExceeded(maxSeats: event.sale.maxSeatsPerUser, selection)
+        switch reply.status {
+        case .ok: return .selected(selection)
+        case .unavailable: return .unavailable(try reply.seats(7), selection)
+        case .orphan: return .orphans(try reply.seats(7, asPlaces: false).sorted(), selection)
+        case .short:
+            let fields = try reply.array(7).compactMap(\.string)
+            guard fields.count == 2, let left = Int(fields[1]) else { throw reply.unexpected("an area", at: 7) }
+            return .tooFewPlaces(area: fields[0], left: left, selection)
+        case .notAdmitted: return .notAdmitted(selection)
+        case .notOpen: return .notOpen(selection)
+        case .limit: return .limitExceeded(maxSeats: event.sale.maxSeatsPerUser, selection)
         default: throw reply.unexpected("a status of this action", at: 0)
         }
     }
@@ -250,5 +241,13 @@ package final class Seating: Sendable {
         }
         var seen: Set<SeatID> = []
         return seats.filter { seen.insert($0).inserted }
+    }
+
+    private static func check(_ standing: [String: Int]) throws(Problem) {
+        guard standing.count <= EventFile.maxSections,
+            standing.values.allSatisfy({ (0...maxSeatsPerRequest).contains($0) })
+        else {
+            throw Problem.invalid(.init("generalAdmission", "must be 0 to \(maxSeatsPerRequest) places of each area"))
+        }
     }
 }

@@ -3,7 +3,7 @@ package import HoldfastCore
 /// Every Redis key of an event's seats, in the order in which the scripts take them.
 ///
 /// All share the tag `{event:<id>}`, so a script stays in one slot of a Redis Cluster. They belong to the event and go
-/// with it; what grows is bounded by its seats (holds, claims), its log (about 1,000 messages) or an hour (freed).
+/// with it; what grows is bounded by its places (holds, claims, map), its log (about 1,000 messages) or an hour (freed).
 package struct SeatingKeys: Sendable {
     package let meta: String
     package let holds: String
@@ -14,6 +14,7 @@ package struct SeatingKeys: Sendable {
     package let claimants: String
     package let log: String
     package let freed: String
+    package let map: String
     /// The Pub/Sub channel that scripts publish ``SeatMessage``s on.
     package let channel: String
 
@@ -28,11 +29,12 @@ package struct SeatingKeys: Sendable {
         claimants = "\(prefix):claimants"
         log = "\(prefix):log"
         freed = "\(prefix):freed"
+        map = "\(prefix):map"
         channel = "\(prefix):messages"
     }
 
-    /// `KEYS[1]` to `KEYS[9]` of the scripts.
-    package var all: [String] { [meta, holds, holders, expiry, warnings, claims, claimants, log, freed] }
+    /// `KEYS[1]` to `KEYS[10]` of the scripts.
+    package var all: [String] { [meta, holds, holders, expiry, warnings, claims, claimants, log, freed, map] }
 
     /// The lease of the one ``HoldSweeper`` at work.
     package static let sweeperLease = "hf:seats:sweeper"

@@ -39,6 +39,7 @@ package final class Socket: @unchecked Sendable {
         var events: [String: EventHandler] = [:]
         var disconnect: [DisconnectHandler] = []
         var any: [@Sendable (SocketEvent) -> Void] = []
+        var anyOutgoing: [@Sendable (SocketEvent) -> Void] = []
     }
 
     private struct PendingAck {
@@ -78,6 +79,20 @@ package final class Socket: @unchecked Sendable {
         set {
             self.dataBox.withLock { $0 = newValue }
             if self.session != nil { self.namespace.recovery?.dataChanged(of: self) }
+        }
+    }
+
+    /// Sets ``data`` and returns when a client that comes back to another node would find them there.
+    ///
+    /// Await it before you tell the client of the change. At once without recovery, and if the store cannot be reached.
+    package func setData(_ data: (any Sendable)?) async {
+        guard self.session != nil, let recovery = self.namespace.recovery else {
+            self.data = data
+            return
+        }
+        self.dataBox.withLock { $0 = data }
+        await withCheckedContinuation { continuation in
+            recovery.dataChanged(of: self) { continuation.resume() }
         }
     }
 
@@ -199,8 +214,25 @@ package final class Socket: @unchecked Sendable {
     /// On the loop: the packet's frames go to the connection.
     func write(_ packet: EncodedPacket) {
         guard let client = self.client, self.isJoined else { return }
+        if let own, !own.anyOutgoing.isEmpty { self.tell(own.anyOutgoing, packet) }
         client.connection.send(packet.text)
         for attachment in packet.attachments { client.connection.send(attachment) }
+    }
+
+    /// Packets are encoded once for all that get them: who wants to see one again pays for reading it.
+    private func tell(_ listeners: [@Sendable (SocketEvent) -> Void], _ encoded: EncodedPacket) {
+        // Behind the digit that makes it a message of Engine.IO. Our own values may be deeper than a client's.
+        var text = encoded.text.payload
+        text.moveReaderIndex(forwardBy: 1)
+        guard let packet = try? SocketPacket(text, maxJSONDepth: 512),
+            packet.type == .event || packet.type == .binaryEvent
+        else { return }
+        let event = SocketEvent(
+            packet,
+            attachments: encoded.attachments.map(\.payload),
+            ack: Ack(socket: self, id: nil)
+        )
+        for listener in listeners { listener(event) }
     }
 
     var hasUnsentBytes: Bool { self.client?.connection.hasUnsentBytes ?? false }
@@ -273,6 +305,13 @@ package final class Socket: @unchecked Sendable {
     /// Sees every event of this socket before its handler, on the loop.
     package func onAny(inline body: @escaping @Sendable (SocketEvent) -> Void) {
         self.changeOwn { $0.any.append(body) }
+    }
+
+    /// Sees every event that is sent to this socket, broadcasts included, before it leaves, on the loop.
+    ///
+    /// A recoverable event has its offset as the last argument. For debugging: each event is parsed for it.
+    package func onAnyOutgoing(inline body: @escaping @Sendable (SocketEvent) -> Void) {
+        self.changeOwn { $0.anyOutgoing.append(body) }
     }
 
     /// Takes back this socket's own handler of an event.

@@ -166,8 +166,9 @@ final class SocketClient: EngineReceiver, @unchecked Sendable {
         self.pending.append(socket)
         guard !rest.isEmpty else {
             // In a later tick: an event that came in the same read was sent before the answer to CONNECT, which the
-            // protocol forbids, and finds nothing that it belongs to.
-            return socket.eventLoop.execute { [weak self] in self?.decided(socket, nil) }
+            // protocol forbids, and finds nothing that it belongs to. A weak reference would make each later use of
+            // this object dearer.
+            return socket.eventLoop.execute { self.decided(socket, nil) }
         }
         let steps = rest
         // Nobody awaits this task: it ends with the middleware, whose time the connect timeout bounds for the
@@ -211,6 +212,7 @@ final class SocketClient: EngineReceiver, @unchecked Sendable {
         self.sockets.append(socket)
         SocketIOMetrics.shared.socketConnected()
         socket.connected()
+        self.connection.flush()
     }
 
     private func send(_ packet: EncodedPacket) { self.connection.send(packet.text) }

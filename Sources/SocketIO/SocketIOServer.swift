@@ -23,6 +23,7 @@ package final class SocketIOServer: EngineApplication, Sendable {
     private let adapterBox = Mutex<(any SocketAdapter)?>(nil)
     private let storeBox: Mutex<(any RecoveryStore)?>
     let requests = ClusterRequests()
+    let serverSideJobs = ServerSideJobs()
     private let missedBox = Mutex<[@Sendable () -> Void]>([])
 
     private struct Pattern: Sendable {

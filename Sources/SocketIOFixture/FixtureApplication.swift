@@ -124,13 +124,10 @@ struct FixtureApplication {
                 event.ack.send([RawJSON(trusted: answer, attachments: value?.attachments ?? [])])
             }
         )
-        namespace.on(
-            "set-data",
-            inline: { socket, event in
-                // Without a value it is undefined, which JSON leaves out.
-                socket.data = event.count > 0 ? event[0] : nil
-                event.ack()
-            }
-        )
+        namespace.on("set-data") { socket, event in
+            // Without a value it is undefined, which JSON leaves out.
+            await socket.setData(event.count > 0 ? event[0] : nil)
+            event.ack()
+        }
     }
 }

@@ -37,6 +37,8 @@ package final class RedisAdapter: SocketAdapter, Service, Sendable {
         /// Something was lost that the other nodes will be told of.
         var owesNotice = false
         var isClosed = false
+        /// Redis knows the scripts, unless it has lost them since.
+        var hasLoadedScripts = false
     }
 
     private let client: RedisClient
@@ -91,21 +93,31 @@ package final class RedisAdapter: SocketAdapter, Service, Sendable {
 
     private func sendQueued(isLast: Bool = false) async {
         while true {
-            let (batch, owesNotice) = self.queue.withLock { queue in
+            let (batch, owesNotice, hasLoadedScripts) = self.queue.withLock { queue in
                 let batch = Array(queue.messages.prefix(Self.maxBatch))
                 queue.messages.removeFirst(batch.count)
-                return (batch, queue.owesNotice)
+                return (batch, queue.owesNotice, queue.hasLoadedScripts)
             }
             if batch.isEmpty && !owesNotice { return }
             // Others hear that they missed something before they hear what comes after it.
             var commands = owesNotice ? [self.notice] : []
+            // A call that Redis does not know would run behind those that follow it.
+            let loadsScripts = !hasLoadedScripts && batch.contains { $0.script != nil }
+            if loadsScripts { commands += RecoveryScripts.all.map(\.load) }
             commands += batch.map(\.command)
             do {
                 let replies = try await self.client.send(commands)
-                if owesNotice { self.queue.withLock { $0.owesNotice = false } }
+                self.queue.withLock { queue in
+                    if owesNotice { queue.owesNotice = false }
+                    if loadsScripts { queue.hasLoadedScripts = true }
+                }
                 await self.tell(batch, Array(replies.suffix(batch.count)))
             } catch {
-                self.queue.withLock { $0.owesNotice = true }
+                self.queue.withLock { queue in
+                    queue.owesNotice = true
+                    // It may have been started anew.
+                    queue.hasLoadedScripts = false
+                }
                 self.lost(batch, error)
                 self.logger.debug("broadcasts not published", metadata: ["redis.error": "\(error)"])
                 if isLast { return }
@@ -128,6 +140,7 @@ package final class RedisAdapter: SocketAdapter, Service, Sendable {
             }
         }
         guard !unknown.isEmpty else { return }
+        self.queue.withLock { $0.hasLoadedScripts = false }
         do {
             let again = try await self.client.send(unknown.map(\.script.bySource))
             for (call, reply) in zip(unknown, again) { call.completed(.success(reply)) }

@@ -3,20 +3,24 @@
 -- The place of a person is their qseq, given by PostgreSQL. A qseq is "gone" once its owner was admitted or gave up;
 -- gone only grows, so position = qseq - 1 - |gone below qseq| can only fall, in whatever order writes arrive.
 --
+-- An admission is in PostgreSQL before it counts: the leader's tick chooses people, PostgreSQL writes them down, and
+-- only then their places are gone and their passes good. What is announced survives the loss of this Redis.
+--
 -- KEYS[1]  meta       hash        epoch, loading, loading_ms, prefix, max_qseq, tick, tokens, filled_ms, hold_until_ms,
---                                 writes, admitted_total, changed
+--                                 admitted_total, changed, term, rules, pace_admitted, pace_ms
 -- KEYS[2]  waiting    sorted set  user, scored by qseq: those not known to be away
 -- KEYS[3]  away       sorted set  user, scored by qseq: passed over until they are seen again
 -- KEYS[4]  seen       sorted set  user, scored by the moment of their last sign of presence
 -- KEYS[5]  passes     sorted set  user, scored by expires_at_ms
 -- KEYS[6]  pass_places hash       user -> qseq of their pass
 -- KEYS[7]  gone       sorted set  qseq above prefix that are gone, scored by itself; all up to prefix are gone
--- KEYS[8]  delta      list        qseq gone since the last tick by leaving
--- KEYS[9]  undurable  sorted set  "n|a|user|qseq|admitted_ms|expires_ms" and "n|x|user|qseq", scored by n: not yet in
---                                 PostgreSQL
+-- KEYS[8]  news       list        "g qseq" and "e user": places gone by leaving, passes ended, not yet published
+-- KEYS[9]  admitting  sorted set  user, scored by qseq: chosen, and being written down; they hold a slot and still wait
 -- KEYS[10] lobby      set         users who wait for the draw
+-- KEYS[11] pass_tokens hash       user -> the signed token of their pass
 local meta, waiting, away, seen, passes = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
-local pass_places, gone, delta, undurable, lobby = KEYS[6], KEYS[7], KEYS[8], KEYS[9], KEYS[10]
+local pass_places, gone, news, admitting, lobby = KEYS[6], KEYS[7], KEYS[8], KEYS[9], KEYS[10]
+local pass_tokens = KEYS[11]
 
 -- One clock decides who is away and when a pass ends. Only tests give another.
 local function clock(given_ms)
@@ -35,18 +39,19 @@ local function text(value)
     return string.format("%.0f", value)
 end
 
--- Remembers what PostgreSQL must be told; the leader writes it and removes it.
-local function remember(line)
-    local n = redis.call("HINCRBY", meta, "writes", 1)
-    redis.call("ZADD", undurable, n, text(n) .. "|" .. line)
-end
-
 local function is_gone(qseq)
     return qseq <= number("prefix") or redis.call("ZSCORE", gone, text(qseq)) ~= false
 end
 
 local function add_gone(qseq)
     if qseq > number("prefix") then redis.call("ZADD", gone, qseq, text(qseq)) end
+end
+
+-- A place that its owner gave up: those behind it move forward, and the next tick says so.
+local function give_up(qseq)
+    if is_gone(qseq) then return end
+    add_gone(qseq)
+    redis.call("RPUSH", news, "g " .. text(qseq))
 end
 
 -- Moves the run that follows the prefix from the set into the prefix. At most 10,000 at once: the rest comes next time.
@@ -74,11 +79,9 @@ local function total_waiting()
 end
 
 local function end_pass(user)
-    local qseq = redis.call("HGET", pass_places, user)
     redis.call("ZREM", passes, user)
     redis.call("HDEL", pass_places, user)
-    if qseq then remember("x|" .. user .. "|" .. qseq) end
-    return qseq
+    redis.call("HDEL", pass_tokens, user)
 end
 
 -- A sign of presence: whoever was passed over is in line again, in front of all with a higher qseq.
@@ -96,6 +99,7 @@ local function standing(user, now_ms)
     local expires_at_ms = tonumber(redis.call("ZSCORE", passes, user) or 0)
     if expires_at_ms > now_ms then return {"admitted", text(expires_at_ms)} end
     local qseq = redis.call("ZSCORE", waiting, user) or redis.call("ZSCORE", away, user)
+        or redis.call("ZSCORE", admitting, user)
     if qseq then
         local prefix = number("prefix")
         local passed = redis.call("ZCOUNT", gone, "-inf", "(" .. qseq)
@@ -106,10 +110,10 @@ local function standing(user, now_ms)
 end
 
 -- What a person may know about the whole queue, in every answer.
-local function summary()
+local function summary(now_ms)
     return {
         redis.call("HGET", meta, "epoch") or "0", redis.call("HGET", meta, "tick") or "0", text(number("prefix")),
-        text(total_waiting()), redis.call("SCARD", lobby), redis.call("ZCARD", passes),
-        text(number("admitted_total")), redis.call("ZCARD", undurable),
+        text(total_waiting()), redis.call("SCARD", lobby), redis.call("ZCOUNT", passes, "(" .. text(now_ms), "+inf"),
+        text(number("admitted_total")), text(number("pace_admitted")), text(number("pace_ms")),
     }
 end

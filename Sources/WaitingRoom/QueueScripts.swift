@@ -18,28 +18,54 @@ struct QueueScripts: Sendable {
 
     struct TickRules: Sendable, Equatable {
         var epoch: Int64
+        /// Of the leader; Redis refuses a lower one than it knows.
+        var term: Int64
+        /// Of the rules; Redis lets nobody in by older ones than it knows.
+        var version: Int64
         var maxActive: Int
         var ratePerMinute: Int
         var admits: Bool
-        var passMs: Int64
         /// Publish although nothing changed, so that listeners notice a gap and totals stay fresh.
         var publishes: Bool
+        /// Chosen by ticks before, and in PostgreSQL now.
+        var admissions: [QueueAdmission] = []
+        /// When the tick ran that gave them.
+        var chosenAt = ServerTime(millisecondsSinceEpoch: 0)
     }
 
     struct TickResult: Sendable, Equatable {
-        var admitted: Int
-        var ended: Int
-        var undurable: Int
+        var now: ServerTime
+        /// Places whose passes this call ended.
+        var ended: [Int64]
         var active: Int
         var waiting: Int
+        /// The event's rules have changed since they were read.
+        var rulesAreOld: Bool
+        /// Places of those whom this call let in.
+        var letIn: [Int64]
+        /// Chosen, and to be written to PostgreSQL; given again until a tick lets them in.
+        var admitting: [QueueAdmission]
     }
 
-    enum Claim: Sendable, Equatable { case ready, busy, yours }
+    enum Tick: Sendable, Equatable {
+        case done(TickResult)
+        case rebuild
+        /// A later leader has ticked.
+        case fenced
+    }
+
+    enum Claim: Sendable, Equatable {
+        case ready, busy
+        /// With Redis' time.
+        case yours(ServerTime)
+    }
 
     /// Nobody seen for so long is away.
     static let awayMs: Int64 = 5_000
-    /// Admitted, and ended, by one tick: 4,000 a second, twice the largest rate we rate an instance for.
+    /// Chosen, and ended, by one tick: 4,000 a second, twice the largest rate we rate an instance for.
     static let perTick = 1_000
+    /// People put into the line by one script: 0.7 ms of Redis' time. A larger group is a pipeline of scripts.
+    static let perJoin = 100
     /// Places looked at by one tick in search of someone who is there.
     static let scannedPerTick = 2_000
     /// Longer than one step of a rebuild takes, the reading of PostgreSQL being the longest; an owner silent for so long
@@ -57,6 +83,8 @@ struct QueueScripts: Sendable {
     private static let stand = script("QueueStand", PackageResources.QueueStand_lua)
     private static let leave = script("QueueLeave", PackageResources.QueueLeave_lua)
     private static let tick = script("QueueTick", PackageResources.QueueTick_lua)
+    private static let rules = script("QueueRules", PackageResources.QueueRules_lua)
+    private static let token = script("QueueToken", PackageResources.QueueToken_lua)
     private static let claim = script("QueueClaim", PackageResources.QueueClaim_lua)
     private static let load = script("QueueLoad", PackageResources.QueueLoad_lua)
 
@@ -67,16 +95,40 @@ struct QueueScripts: Sendable {
         epoch: Int64,
         in event: EventID
     ) async throws(RedisError) -> Answer<Standings> {
-        var arguments = [RedisArgument(epoch), RedisArgument(clock())]
+        let chunks = stride(from: 0, to: max(1, places.count), by: Self.perJoin).map { start in
+            Array(places[start..<min(start + Self.perJoin, places.count)])
+        }
+        let replies = try await redis.eval(chunks.map { joinCall($0, epoch: epoch, in: event) })
+        var all: Standings?
+        for (chunk, reply) in zip(chunks, replies) {
+            if let failure = reply.failure { throw failure }
+            guard case .value(let found) = try Self.standings(reply, count: chunk.count) else { return .rebuild }
+            all = Standings(summary: found.summary, places: (all?.places ?? []) + found.places)
+        }
+        guard let all else { throw Self.unexpected("QueueJoin") }
+        return .value(all)
+    }
+
+    func joinCall(
+        _ places: [(user: UserID, qseq: Int64?)],
+        epoch: Int64,
+        in event: EventID
+    ) -> RedisScriptCall {
+        var arguments = [
+            RedisArgument(epoch), RedisArgument(clock()), RedisArgument(WaitingRoomKeys.newcomers),
+            RedisArgument(event.rawValue),
+        ]
         for place in places { arguments += [RedisArgument(place.user.rawValue), RedisArgument(place.qseq ?? 0)] }
-        let reply = try await redis.eval(Self.join, keys: WaitingRoomKeys.all(event), arguments: arguments)
-        return try Self.standings(reply, count: places.count)
+        return RedisScriptCall(Self.join, keys: WaitingRoomKeys.all(event), arguments: arguments)
     }
 
     func stand(_ users: [UserID], in event: EventID) async throws(RedisError) -> Answer<Standings> {
+        try Self.standings(try await run(standCall(users, in: event)), count: users.count)
+    }
+
+    func standCall(_ users: [UserID], in event: EventID) -> RedisScriptCall {
         let arguments = [RedisArgument(clock())] + users.map { RedisArgument($0.rawValue) }
-        let reply = try await redis.eval(Self.stand, keys: WaitingRoomKeys.all(event), arguments: arguments)
-        return try Self.standings(reply, count: users.count)
+        return RedisScriptCall(Self.stand, keys: WaitingRoomKeys.all(event), arguments: arguments)
     }
 
     func leave(
@@ -85,65 +137,134 @@ struct QueueScripts: Sendable {
         ended: Int64,
         in event: EventID
     ) async throws(RedisError) -> Answer<Void> {
-        let reply = try await redis.eval(
+        let reply = try await run(leaveCall(user, over: over, ended: ended, in: event))
+        return try Self.words(reply, "QueueLeave")[0].string == "rebuild" ? .rebuild : .value(())
+    }
+
+    func leaveCall(_ user: UserID, over: Int64, ended: Int64, in event: EventID) -> RedisScriptCall {
+        RedisScriptCall(
             Self.leave,
             keys: WaitingRoomKeys.all(event),
             arguments: [RedisArgument(user.rawValue), RedisArgument(over), RedisArgument(ended)]
         )
-        return try Self.words(reply, "QueueLeave")[0].string == "rebuild" ? .rebuild : .value(())
+    }
+
+    private func run(_ call: RedisScriptCall) async throws(RedisError) -> RESPValue {
+        try await redis.eval(call.script, keys: call.keys, arguments: call.arguments)
     }
 
     // MARK: Admission
 
     func tickCall(_ rules: TickRules, in event: EventID) -> RedisScriptCall {
-        RedisScriptCall(
-            Self.tick,
-            keys: WaitingRoomKeys.all(event),
-            arguments: [
-                RedisArgument(rules.epoch), RedisArgument(clock()), RedisArgument(rules.maxActive),
-                RedisArgument(rules.ratePerMinute), rules.admits ? "1" : "0", RedisArgument(rules.passMs),
-                RedisArgument(Self.awayMs), RedisArgument(Self.perTick), RedisArgument(Self.scannedPerTick),
-                RedisArgument(WaitingRoomKeys.channel(event)), rules.publishes ? "1" : "0",
+        var arguments = [
+            RedisArgument(rules.epoch), RedisArgument(clock()), RedisArgument(rules.term),
+            RedisArgument(rules.version), RedisArgument(rules.maxActive), RedisArgument(rules.ratePerMinute),
+            rules.admits ? "1" : "0", RedisArgument(Self.awayMs), RedisArgument(Self.perTick),
+            RedisArgument(Self.scannedPerTick), RedisArgument(WaitingRoomKeys.channel(event)),
+            rules.publishes ? "1" : "0",
+        ]
+        if !rules.admissions.isEmpty { arguments.append(RedisArgument(rules.chosenAt.millisecondsSinceEpoch)) }
+        for admission in rules.admissions {
+            arguments += [
+                RedisArgument(admission.user.rawValue), RedisArgument(admission.qseq),
+                RedisArgument(admission.expiresAtMs ?? 0),
             ]
-        )
+        }
+        return RedisScriptCall(Self.tick, keys: WaitingRoomKeys.all(event), arguments: arguments)
     }
 
-    func tick(_ rules: TickRules, in event: EventID) async throws(RedisError) -> Answer<TickResult> {
-        let call = tickCall(rules, in: event)
-        return try Self.tickResult(try await redis.eval(call.script, keys: call.keys, arguments: call.arguments))
+    func tick(_ rules: TickRules, in event: EventID) async throws(RedisError) -> Tick {
+        try Self.tick(try await run(tickCall(rules, in: event)))
     }
 
-    static func tickResult(_ reply: RESPValue) throws(RedisError) -> Answer<TickResult> {
+    static func tick(_ reply: RESPValue) throws(RedisError) -> Tick {
         if let failure = reply.failure { throw failure }
         let words = try words(reply, "QueueTick")
-        if words[0].string == "rebuild" { return .rebuild }
-        let numbers = words.dropFirst().compactMap(\.int)
-        guard numbers.count == 5 else { throw unexpected("QueueTick") }
-        return .value(
-            TickResult(
-                admitted: numbers[0],
-                ended: numbers[1],
-                undurable: numbers[2],
-                active: numbers[3],
-                waiting: numbers[4]
-            )
+        switch words[0].string {
+        case "rebuild": return .rebuild
+        case "fenced": return .fenced
+        default: break
+        }
+        let numbers = words.dropFirst().prefix(4).compactMap(\.int)
+        guard numbers.count == 4 else { throw unexpected("QueueTick") }
+        var rest = words.dropFirst(5)
+        /// A list that tells its length first.
+        func places() throws(RedisError) -> [Int64] {
+            guard let count = rest.popFirst()?.int, (0...rest.count).contains(count) else {
+                throw unexpected("QueueTick")
+            }
+            defer { rest = rest.dropFirst(count) }
+            return rest.prefix(count).compactMap { $0.int.map(Int64.init) }
+        }
+        var result = TickResult(
+            now: ServerTime(millisecondsSinceEpoch: Int64(numbers[0])),
+            ended: try places(),
+            active: numbers[1],
+            waiting: numbers[2],
+            rulesAreOld: numbers[3] == 1,
+            letIn: try places(),
+            admitting: []
         )
+        while let user = rest.popFirst() {
+            guard let user = user.string.flatMap(UserID.init), let qseq = rest.popFirst()?.int else {
+                throw unexpected("QueueTick")
+            }
+            result.admitting.append(QueueAdmission(user: user, qseq: Int64(qseq)))
+        }
+        return .done(result)
+    }
+
+    /// From now on nobody is let in by older rules than these.
+    func announce(rules version: Int64, unpaused: Bool, in event: EventID) async throws(RedisError) {
+        _ = try await run(rulesCall(version, unpaused: unpaused, in: event))
+    }
+
+    func rulesCall(_ version: Int64, unpaused: Bool, in event: EventID) -> RedisScriptCall {
+        RedisScriptCall(
+            Self.rules,
+            keys: WaitingRoomKeys.all(event),
+            arguments: [RedisArgument(version), unpaused ? "1" : "0", RedisArgument(clock())]
+        )
+    }
+
+    // MARK: Passes
+
+    /// - Returns: the token kept before, if there is one for this admission.
+    func keep(
+        _ token: String,
+        of user: UserID,
+        expiresAtMs: Int64,
+        in event: EventID
+    ) async throws(RedisError) -> String {
+        let reply = try await redis.eval(
+            Self.token,
+            keys: WaitingRoomKeys.all(event),
+            arguments: [RedisArgument(user.rawValue), RedisArgument(expiresAtMs), RedisArgument(token)]
+        )
+        guard let kept = reply.string else { throw Self.unexpected("QueueToken") }
+        return kept
     }
 
     // MARK: Rebuild
 
     func claim(needing epoch: Int64, in event: EventID) async throws(RedisError) -> Claim {
-        let reply = try await redis.eval(
+        let reply = try await run(claimCall(needing: epoch, in: event))
+        let words = try Self.words(reply, "QueueClaim")
+        switch words[0].string {
+        case "ready": return .ready
+        case "busy": return .busy
+        default:
+            guard words.count == 2, let now = words[1].int else { throw Self.unexpected("QueueClaim") }
+            return .yours(ServerTime(millisecondsSinceEpoch: Int64(now)))
+        }
+    }
+
+    func claimCall(needing epoch: Int64, in event: EventID) -> RedisScriptCall {
+        RedisScriptCall(
             Self.claim,
             keys: WaitingRoomKeys.all(event),
             arguments: [RedisArgument(epoch), RedisArgument(clock()), RedisArgument(Self.claimMs)]
         )
-        switch try Self.words(reply, "QueueClaim")[0].string {
-        case "ready": return .ready
-        case "busy": return .busy
-        case "yours": return .yours
-        default: throw Self.unexpected("QueueClaim")
-        }
     }
 
     /// - Returns: false when another load took over, or has finished.
@@ -153,12 +274,21 @@ struct QueueScripts: Sendable {
         _ arguments: [RedisArgument],
         in event: EventID
     ) async throws(RedisError) -> Bool {
-        let reply = try await redis.eval(
+        let reply = try await run(loadCall(step, epoch: epoch, arguments, in: event))
+        return try Self.words(reply, "QueueLoad")[0].string == "ok"
+    }
+
+    func loadCall(
+        _ step: String,
+        epoch: Int64,
+        _ arguments: [RedisArgument],
+        in event: EventID
+    ) -> RedisScriptCall {
+        RedisScriptCall(
             Self.load,
             keys: WaitingRoomKeys.all(event),
             arguments: [RedisArgument(step), RedisArgument(epoch), RedisArgument(clock())] + arguments
         )
-        return try Self.words(reply, "QueueLoad")[0].string == "ok"
     }
 
     // MARK: Replies
@@ -175,7 +305,7 @@ struct QueueScripts: Sendable {
     static func standings(_ reply: RESPValue, count: Int) throws(RedisError) -> Answer<Standings> {
         let words = try words(reply, "QueueStand")
         if words[0].string == "rebuild" { return .rebuild }
-        guard words.count == 3, let numbers = words[1].array?.compactMap(\.int), numbers.count == 8,
+        guard words.count == 3, let numbers = words[1].array?.compactMap(\.int), numbers.count == 9,
             let places = words[2].array?.compactMap(place), places.count == count
         else { throw unexpected("QueueStand") }
         let summary = QueueSummary(
@@ -186,7 +316,7 @@ struct QueueScripts: Sendable {
             lobby: numbers[4],
             active: numbers[5],
             admittedTotal: numbers[6],
-            undurable: numbers[7]
+            pace: QueuePace(admittedThousandths: numbers[7], milliseconds: numbers[8])
         )
         return .value(Standings(summary: summary, places: places))
     }

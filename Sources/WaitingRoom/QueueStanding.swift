@@ -10,7 +10,7 @@ package enum QueueStanding: Sendable, Equatable {
     /// Waits for the draw at the opening, with so many others.
     case lobby(total: Int)
     /// `position` is 1 for the next to go in, `ahead` is `position` − 1. No estimate while nobody is let in.
-    case waiting(position: Int, ahead: Int, total: Int, etaSeconds: Int?)
+    case waiting(position: Int, ahead: Int, total: Int, eta: QueueEstimate.Wait?)
     /// May choose seats until then, by Redis' clock.
     case admitted(expiresAt: ServerTime)
     /// The event is over.
@@ -21,7 +21,7 @@ package enum QueueStanding: Sendable, Equatable {
 package struct QueueState: Sendable, Equatable {
     package var waiting: Int
     package var lobby: Int
-    /// Passes, counting those that ended since the last tick.
+    /// Passes that are good now.
     package var active: Int
     /// Passes given in this life of the queue, those read back from PostgreSQL included.
     package var admittedTotal: Int
@@ -42,7 +42,7 @@ struct QueueSummary: Sendable, Equatable {
     var lobby: Int
     var active: Int
     var admittedTotal: Int
-    var undurable: Int
+    var pace: QueuePace
 }
 
 /// A person's own place as the scripts know it.
@@ -66,7 +66,8 @@ extension QueuePlace {
                 position: ahead + 1,
                 ahead: ahead,
                 total: max(summary.waiting, ahead + 1),
-                etaSeconds: QueueEstimate(event: event, active: summary.active)?.seconds(untilPosition: ahead + 1)
+                eta: QueueEstimate(event: event, active: summary.active, pace: summary.pace)?
+                    .wait(untilPosition: ahead + 1)
             )
         }
     }

@@ -24,6 +24,9 @@ struct QueueStore: Sendable {
         var lobby: [String] = []
         var lastAdmittedMs: Int64?
         var admittedTotal: Int = 0
+        var rulesVersion: Int64 = 1
+        /// Of the latest leader, so that one before it stays shut out.
+        var term: Int64 = 0
         var cleared: Int = 0
     }
 
@@ -31,14 +34,6 @@ struct QueueStore: Sendable {
         var event: EventID
         var epoch: Int64
         var needsDraw: Bool
-    }
-
-    /// What happened to a place in Redis and is not yet in PostgreSQL.
-    struct Change: Sendable, Equatable {
-        var qseq: Int64
-        var admittedAtMs: Int64?
-        var expiresAtMs: Int64?
-        var ended = false
     }
 
     /// Queues served at once by one leader; the newest events win.
@@ -56,26 +51,44 @@ struct QueueStore: Sendable {
         return try await postgres.withTransaction { transaction in
             var head = try await Self.lock(event, transaction)
             if head == nil {
-                let secret = QueueSecret.random()
-                _ = try await transaction.query(
-                    """
-                    INSERT INTO queues (event_id, secret, commitment)
-                    VALUES (\(event.rawValue)::uuid, \(secret.bytes)::bytea, \(secret.commitment))
-                    ON CONFLICT DO NOTHING
-                    """
-                )
+                try await Self.prepare(event, transaction)
                 head = try await Self.lock(event, transaction)
             }
             guard let head else { throw Problem(.eventNotFound, "There is no such event.") }
             if head.isClosed { return Places(epoch: head.epoch, needsDraw: false, isClosed: true, qseqs: [:]) }
             if head.needsDraw { return Places(epoch: head.epoch, needsDraw: true, qseqs: [:]) }
-            let added = try await transaction.query(
-                """
-                INSERT INTO queue_entries (event_id, user_id, qseq, state)
+            var qseqs = try await Self.insert(names, in: event, head, transaction)
+            // In a rush all are new, and nobody has to be looked for.
+            if qseqs.count < users.count {
+                let rows = try await transaction.query(
+                    """
+                    SELECT user_id, qseq FROM queue_entries
+                    WHERE event_id = \(event.rawValue)::uuid AND user_id = ANY(\(names)::text[])
+                      AND state IN ('lobby', 'waiting', 'admitted')
+                    """
+                )
+                qseqs.merge(try Self.places(rows)) { $1 }
+            }
+            return Places(epoch: head.epoch, needsDraw: false, qseqs: qseqs)
+        }
+    }
+
+    /// - Returns: those who were given a place now.
+    private static func insert(
+        _ names: [String],
+        in event: EventID,
+        _ head: Head,
+        _ transaction: PostgresTransaction
+    ) async throws -> [UserID: Int64?] {
+        let rows = try await transaction.query(
+            """
+            WITH added AS (
+                INSERT INTO queue_entries (event_id, user_id, qseq, state, ticket)
                 SELECT \(event.rawValue)::uuid, w.user_id,
                        CASE WHEN \(head.isLobby) THEN NULL
                             ELSE \(head.nextQseq)::bigint - 1 + row_number() OVER (ORDER BY w.place) END,
-                       CASE WHEN \(head.isLobby) THEN 'lobby' ELSE 'waiting' END
+                       CASE WHEN \(head.isLobby) THEN 'lobby' ELSE 'waiting' END,
+                       CASE WHEN \(head.isLobby) THEN gen_random_uuid() END
                 FROM unnest(\(names)::text[]) WITH ORDINALITY AS w (user_id, place)
                 JOIN users ON users.user_id = w.user_id
                 WHERE NOT EXISTS (
@@ -83,66 +96,77 @@ struct QueueStore: Sendable {
                     WHERE e.event_id = \(event.rawValue)::uuid AND e.user_id = w.user_id
                       AND e.state IN ('lobby', 'waiting', 'admitted')
                 )
-                """
+                RETURNING user_id, qseq
+            ), raised AS (
+                UPDATE queues SET next_qseq = next_qseq + (SELECT count(qseq) FROM added)
+                WHERE event_id = \(event.rawValue)::uuid
             )
-            if added.affectedRows > 0, !head.isLobby {
-                _ = try await transaction.query(
-                    """
-                    UPDATE queues SET next_qseq = next_qseq + \(added.affectedRows)::bigint
-                    WHERE event_id = \(event.rawValue)::uuid
-                    """
-                )
-            }
-            let rows = try await transaction.query(
-                """
-                SELECT user_id, qseq FROM queue_entries
-                WHERE event_id = \(event.rawValue)::uuid AND user_id = ANY(\(names)::text[])
-                  AND state IN ('lobby', 'waiting', 'admitted')
-                """
-            )
-            var qseqs: [UserID: Int64?] = [:]
-            for row in rows {
-                let (name, qseq) = try row.decode((String, Int64?).self)
-                if let user = UserID(name) { qseqs.updateValue(qseq, forKey: user) }
-            }
-            return Places(epoch: head.epoch, needsDraw: false, qseqs: qseqs)
-        }
+            SELECT user_id, qseq FROM added
+            """
+        )
+        return try places(rows)
     }
 
-    private struct Head: Sendable {
+    private static func places(_ rows: PostgresResult) throws -> [UserID: Int64?] {
+        var qseqs: [UserID: Int64?] = [:]
+        for row in rows {
+            let (name, qseq) = try row.decode((String, Int64?).self)
+            if let user = UserID(name) { qseqs.updateValue(qseq, forKey: user) }
+        }
+        return qseqs
+    }
+
+    /// Makes the queue of an event if it has none: its secret is chosen, and committed to, before anybody comes.
+    static func prepare(_ event: EventID, _ transaction: PostgresTransaction) async throws {
+        let secret = QueueSecret.random()
+        _ = try await transaction.query(
+            """
+            INSERT INTO queues (event_id, secret, commitment)
+            VALUES (\(event.rawValue)::uuid, \(secret.bytes)::bytea, \(secret.commitment))
+            ON CONFLICT DO NOTHING
+            """
+        )
+    }
+
+    struct Head: Sendable {
         var epoch: Int64
         var nextQseq: Int64
         var isLobby: Bool
         var needsDraw: Bool
         var isClosed: Bool
+        var isRosterClosed: Bool
     }
 
-    private static func lock(_ event: EventID, _ transaction: PostgresTransaction) async throws -> Head? {
+    static func lock(_ event: EventID, _ transaction: PostgresTransaction) async throws -> Head? {
         let rows = try await transaction.query(
             """
             SELECT q.epoch, q.next_qseq,
-                   e.queue_mode = 'lobby' AND e.status = 'scheduled' AND q.drawn_at IS NULL,
-                   \(unescaped: needsDraw), e.status = 'closed'
+                   e.queue_mode = 'lobby' AND e.status = 'scheduled' AND q.roster_root IS NULL,
+                   \(unescaped: needsDraw), e.status = 'closed', q.roster_root IS NOT NULL
             FROM queues q JOIN events e ON e.id = q.event_id
             WHERE q.event_id = \(event.rawValue)::uuid FOR UPDATE OF q
             """
         )
         return try rows.first.map { row in
-            let (epoch, nextQseq, isLobby, needsDraw, isClosed) = try row.decode((Int64, Int64, Bool, Bool, Bool).self)
+            let (epoch, nextQseq, isLobby, needsDraw, isClosed, isRosterClosed) = try row.decode(
+                (Int64, Int64, Bool, Bool, Bool, Bool).self
+            )
             return Head(
                 epoch: epoch,
                 nextQseq: nextQseq,
                 isLobby: isLobby,
                 needsDraw: needsDraw,
-                isClosed: isClosed
+                isClosed: isClosed,
+                isRosterClosed: isRosterClosed
             )
         }
     }
 
+    /// A roster that is closed is drawn, even if everybody in it has left.
     private static let needsDraw = """
-        e.status <> 'scheduled' AND EXISTS (
+        q.drawn_at IS NULL AND (q.roster_root IS NOT NULL OR e.status <> 'scheduled' AND EXISTS (
             SELECT 1 FROM queue_entries l WHERE l.event_id = e.id AND l.state = 'lobby'
-        )
+        ))
         """
 
     /// - Returns: the place that ended now, and the highest place of the user that is over, 0 for none.
@@ -167,7 +191,15 @@ struct QueueStore: Sendable {
 
     /// Ends places of which Redis says that they are used up.
     func end(_ places: [Int64], in event: EventID) async throws {
-        _ = try await postgres.query(
+        try await postgres.withTransaction { try await Self.end(places, in: event, $0) }
+    }
+
+    private static func end(
+        _ places: [Int64],
+        in event: EventID,
+        _ transaction: PostgresTransaction
+    ) async throws {
+        _ = try await transaction.query(
             """
             UPDATE queue_entries SET state = 'expired', ended_at = now()
             WHERE event_id = \(event.rawValue)::uuid AND qseq = ANY(\(places)::bigint[])
@@ -178,21 +210,72 @@ struct QueueStore: Sendable {
 
     // MARK: Admission
 
-    /// Writes what the leader's ticks did. Each place only moves forward, so a repeated or late write changes nothing.
-    func settle(_ changes: [Change], in event: EventID) async throws {
+    /// Each term of a leader has a higher number than all before it.
+    func nextTerm() async throws -> Int64 {
+        try await postgres.query("SELECT nextval('queue_leader_terms')").first?.decode(Int64.self) ?? 0
+    }
+
+    /// Writes down those whom a tick has chosen, and passes that have ended meanwhile.
+    ///
+    /// In this life of the queue only: an admission that arrives late finds another epoch, and changes nothing. Safe to
+    /// repeat; nobody has been told of a pass before Redis has it, so the later end counts.
+    ///
+    /// - Parameter ended: places whose passes the same tick ended, also of those nobody noted as let in.
+    /// - Returns: each of `chosen` with the end of the pass, without one if the place is over. nil in another life.
+    func admit(
+        _ chosen: [QueueAdmission],
+        ended: [Int64],
+        at now: ServerTime,
+        passMs: Int64,
+        epoch: Int64,
+        in event: EventID
+    ) async throws -> [QueueAdmission]? {
+        try await postgres.withTransaction { transaction in
+            let life = try await transaction.query(
+                """
+                SELECT 1 FROM queues WHERE event_id = \(event.rawValue)::uuid AND epoch = \(epoch)::bigint FOR SHARE
+                """
+            )
+            guard !life.isEmpty else { return nil }
+            if !ended.isEmpty { try await Self.end(ended, in: event, transaction) }
+            let rows = try await transaction.query(
+                """
+                UPDATE queue_entries SET
+                    state = 'admitted',
+                    admitted_at_ms = coalesce(admitted_at_ms, \(now.millisecondsSinceEpoch)::bigint),
+                    expires_at_ms = greatest(expires_at_ms, \(now.millisecondsSinceEpoch + passMs)::bigint)
+                WHERE event_id = \(event.rawValue)::uuid AND qseq = ANY(\(chosen.map(\.qseq))::bigint[])
+                  AND state IN ('waiting', 'admitted')
+                RETURNING qseq, expires_at_ms
+                """
+            )
+            var ends: [Int64: Int64] = [:]
+            for row in rows {
+                let (qseq, expiresAtMs) = try row.decode((Int64, Int64).self)
+                ends[qseq] = expiresAtMs
+            }
+            return chosen.map { QueueAdmission(user: $0.user, qseq: $0.qseq, expiresAtMs: ends[$0.qseq]) }
+        }
+    }
+
+    /// Redis has let them in: from here on their passes end.
+    func note(letIn places: [Int64], in event: EventID) async throws {
         _ = try await postgres.query(
             """
-            UPDATE queue_entries e SET
-                state = CASE WHEN c.ended THEN 'expired' ELSE 'admitted' END,
-                admitted_at_ms = coalesce(c.admitted_at_ms, e.admitted_at_ms),
-                expires_at_ms = coalesce(c.expires_at_ms, e.expires_at_ms),
-                ended_at = CASE WHEN c.ended THEN now() END
-            FROM unnest(
-                \(changes.map(\.qseq))::bigint[], \(changes.map(\.admittedAtMs))::bigint[],
-                \(changes.map(\.expiresAtMs))::bigint[], \(changes.map(\.ended))::boolean[]
-            ) AS c (qseq, admitted_at_ms, expires_at_ms, ended)
-            WHERE e.event_id = \(event.rawValue)::uuid AND e.qseq = c.qseq
-              AND (e.state = 'waiting' OR (e.state = 'admitted' AND c.ended))
+            UPDATE queue_entries SET let_in = true
+            WHERE event_id = \(event.rawValue)::uuid AND qseq = ANY(\(places)::bigint[])
+            """
+        )
+    }
+
+    /// Ends the passes whose time is over by Redis' clock, which decides. Until then a rebuild would only load them to
+    /// end them.
+    func expire(upTo now: ServerTime, in event: EventID) async throws {
+        _ = try await postgres.query(
+            """
+            UPDATE queue_entries SET state = 'expired', ended_at = now()
+            WHERE event_id = \(event.rawValue)::uuid AND state = 'admitted' AND let_in
+              AND expires_at_ms <= \(now.millisecondsSinceEpoch)::bigint
             """
         )
     }
@@ -223,7 +306,13 @@ struct QueueStore: Sendable {
 
     /// Begins a new life of the queue and reads it whole: draws the lobby if its time has come, and empties the line if
     /// asked to.
-    func renew(_ event: EventID, clearing: Bool) async throws -> Content? {
+    /// - Parameter order: of a roster that is closed, the entries in the order in which they go in.
+    func renew(
+        _ event: EventID,
+        clearing: Bool,
+        order: [Int64]?,
+        now: ServerTime
+    ) async throws -> Content? {
         try await postgres.withTransaction { transaction in
             guard let head = try await Self.lock(event, transaction) else { return nil }
             var cleared = 0
@@ -234,9 +323,10 @@ struct QueueStore: Sendable {
                     WHERE event_id = \(event.rawValue)::uuid AND state IN ('lobby', 'waiting')
                     """
                 ).affectedRows
-            } else if head.needsDraw {
-                try await Self.draw(event, transaction)
+            } else if head.needsDraw, let order {
+                try await Self.draw(order, event, transaction)
             }
+            try await Self.letInAnew(event, now, transaction)
             let begun = try await transaction.query(
                 """
                 UPDATE queues SET epoch = epoch + 1 WHERE event_id = \(event.rawValue)::uuid
@@ -250,25 +340,29 @@ struct QueueStore: Sendable {
         }
     }
 
-    /// Orders the lobby by a permutation that only the secret decides, and gives the places out in that order.
-    private static func draw(_ event: EventID, _ transaction: PostgresTransaction) async throws {
-        let drawn = try await transaction.query(
-            """
-            UPDATE queue_entries e SET state = 'waiting', qseq = d.qseq
-            FROM (
-                SELECT l.id, q.next_qseq - 1 + row_number() OVER (
-                    ORDER BY sha256(q.secret || convert_to(l.user_id, 'UTF8')), l.user_id
-                ) AS qseq
-                FROM queue_entries l JOIN queues q ON q.event_id = l.event_id
-                WHERE l.event_id = \(event.rawValue)::uuid AND l.state = 'lobby'
-            ) AS d
-            WHERE e.id = d.id
-            """
-        )
+    /// Who was written down, and perhaps never told, is let in by this life for the whole time of a pass, within the
+    /// limit; the others wait again, at their place.
+    private static func letInAnew(
+        _ event: EventID,
+        _ now: ServerTime,
+        _ transaction: PostgresTransaction
+    ) async throws {
         _ = try await transaction.query(
             """
-            UPDATE queues SET next_qseq = next_qseq + \(drawn.affectedRows)::bigint, drawn_at = now()
-            WHERE event_id = \(event.rawValue)::uuid
+            UPDATE queue_entries n SET
+                let_in = r.fits,
+                state = CASE WHEN r.fits THEN 'admitted' ELSE 'waiting' END,
+                expires_at_ms = CASE WHEN r.fits THEN greatest(n.expires_at_ms, r.until) END
+            FROM (
+                SELECT l.id, \(now.millisecondsSinceEpoch)::bigint + e.queue_pass_seconds * 1000 AS until,
+                       row_number() OVER (
+                           ORDER BY l.let_in DESC, l.expires_at_ms > \(now.millisecondsSinceEpoch)::bigint DESC, l.qseq
+                       ) <= e.queue_max_active AS fits
+                FROM queue_entries l JOIN events e ON e.id = l.event_id
+                WHERE l.event_id = \(event.rawValue)::uuid AND l.state = 'admitted'
+                  AND NOT (l.let_in AND l.expires_at_ms <= \(now.millisecondsSinceEpoch)::bigint)
+            ) AS r
+            WHERE n.id = r.id AND NOT n.let_in
             """
         )
     }
@@ -295,13 +389,17 @@ struct QueueStore: Sendable {
         }
         let totals = try await transaction.query(
             """
-            SELECT max(admitted_at_ms), count(admitted_at_ms) FROM queue_entries
-            WHERE event_id = \(event.rawValue)::uuid
+            SELECT max(n.admitted_at_ms), count(n.admitted_at_ms), max(e.queue_version),
+                   (SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM queue_leader_terms)
+            FROM events e LEFT JOIN queue_entries n ON n.event_id = e.id
+            WHERE e.id = \(event.rawValue)::uuid
             """
         )
-        if let (last, count) = try totals.first?.decode((Int64?, Int).self) {
+        if let (last, count, version, term) = try totals.first?.decode((Int64?, Int, Int64?, Int64).self) {
             content.lastAdmittedMs = last
             content.admittedTotal = count
+            content.rulesVersion = version ?? 1
+            content.term = term
         }
     }
 }

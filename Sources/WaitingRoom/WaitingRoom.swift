@@ -40,12 +40,15 @@ package final class WaitingRoom: Sendable {
         self.logger = logger
         let rebuild = QueueRebuild(scripts: scripts, store: store, redis: redis)
         self.rebuild = rebuild
+        draws = LobbyDraws(store: store)
         groups = JoinGroups { users, event in
             try await Self.join(users, event, scripts: scripts, store: store, rebuild: rebuild)
         }
     }
 
     let rebuild: QueueRebuild
+    /// The lobbies' draws, for those who check them.
+    package let draws: LobbyDraws
 
     /// The sorted set of an event's passes, for scripts of others on the same hash tag.
     package static func passesKey(_ event: EventID) -> String { WaitingRoomKeys.passes(event) }
@@ -126,11 +129,12 @@ package final class WaitingRoom: Sendable {
         )
     }
 
-    /// Changes the rules of a running queue; the leader follows within a second.
+    /// Changes the rules of a running queue. Once this has returned nobody is let in by the rules before.
     ///
     /// - Returns: nil if there is no such event.
     package func update(_ event: EventID, _ change: QueueChange) async throws -> QueueState? {
         guard let event = try await events.updateQueue(event, change) else { return nil }
+        try await scripts.announce(rules: event.queueVersion, unpaused: change.paused == false, in: event.id)
         return try await state(of: event)
     }
 

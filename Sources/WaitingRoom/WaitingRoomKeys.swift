@@ -13,15 +13,18 @@ package enum WaitingRoomKeys {
     package static func channel(_ event: EventID) -> String { key(event, "ticks") }
 
     static func meta(_ event: EventID) -> String { key(event, "meta") }
+    static func passPlaces(_ event: EventID) -> String { key(event, "pass-places") }
     static func gone(_ event: EventID) -> String { key(event, "gone") }
-    static func undurable(_ event: EventID) -> String { key(event, "undurable") }
 
     static let leaderLease = "hf:queue:leader"
+    /// Who has just taken a place, as `EVENT USER…`: their sockets may be on any instance.
+    static let newcomers = "hf:queue:newcomers"
 
     static func all(_ event: EventID) -> [String] {
         [
             meta(event), key(event, "waiting"), key(event, "away"), key(event, "seen"), passes(event),
-            key(event, "pass-places"), gone(event), key(event, "delta"), undurable(event), key(event, "lobby"),
+            passPlaces(event), gone(event), key(event, "news"), key(event, "admitting"),
+            key(event, "lobby"), key(event, "pass-tokens"),
         ]
     }
 

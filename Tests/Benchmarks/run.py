@@ -23,6 +23,7 @@ from pathlib import Path
 
 import identity
 import report
+import seats
 from servers import Centrifuge, Holdfast, Nchan, PythonSocketIO, pinned, redis_server
 
 
@@ -121,6 +122,7 @@ class Bench:
         self.cores = cores
         self.server_core, self.generator_core = cores[0], cores[-1]
         self.generator = options.generator
+        self.service = options.service
         self.out = options.out
         self.log = options.out / "servers.log"
         self.tokens = options.out / "tokens"
@@ -180,6 +182,11 @@ class Bench:
                     line = f"    round {number + 1} of {ROUNDS}  {measurement.name:16} {name:23} {report.brief(result)}"
                     print(line, flush=True)
                     yield {"round": number + 1, "measurement": measurement.name, "server": name} | result
+            if not ONLY or seats.NAME in ONLY:
+                for measurement, name, result in seats.results(self, SECONDS):
+                    line = f"    round {number + 1} of {ROUNDS}  {measurement:16} {name:23} {report.brief(result)}"
+                    print(line, flush=True)
+                    yield {"round": number + 1, "measurement": measurement, "server": name} | result
 
 
 def main():
@@ -206,7 +213,7 @@ def main():
     facts["load_after"] = os.getloadavg()[0]
     facts["minutes"] = (time.monotonic() - began) / 60
     (options.out / "result.json").write_text(json.dumps({"machine": facts, "results": results + identities}, indent=1) + "\n")
-    text = report.markdown(facts, results, list(measurements()), ROUNDS) if results else ""
+    text = report.markdown(facts, results, list(measurements()), ROUNDS) + seats.markdown(results) if results else ""
     if identities:
         text += ("\n" if text else "") + identity.markdown(identities)
     (options.out / "report.md").write_text(text)

@@ -145,6 +145,7 @@ class PythonSocketIO:
     def running(self, core, log, secret, redis):
         port = free_port()
         environment = {"BENCH_JWT_SECRET": secret or "", "BENCH_TUNED": "1" if self.tuned else ""}
+        environment |= {"BENCH_REDIS_PORT": str(redis)} if redis else {}
         # Named, because uvicorn picks by what is installed, and the tuned peer's packages are.
         plain, tuned = ("asyncio", "h11", "wsproto"), ("uvloop", "httptools", "auto")
         loop, http, ws = tuned if self.tuned else plain

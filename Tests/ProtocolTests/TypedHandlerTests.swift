@@ -125,6 +125,39 @@ import Testing
         }
     }
 
+    @Test("A socket tells of every event that it is sent, with its arguments: its own, acknowledged ones, broadcasts")
+    func outgoing() async throws {
+        let (seen, see) = AsyncStream<String>.makeStream(bufferingPolicy: .bufferingNewest(10))
+        try await TestServer.with({ io in
+            io.of("/").onConnection(inline: { socket in
+                socket.onAnyOutgoing(inline: { event in
+                    see.yield(([event.name] + event.arguments.map(\.string)).joined(separator: " "))
+                })
+                socket.emit("one", 1, "a")
+            })
+            io.of("/").on(
+                "go",
+                inline: { socket, event in
+                    // An acknowledgement is no event.
+                    event.ack()
+                    socket.emit("bytes", arguments: [RawJSON(binary: ByteBuffer(bytes: [1, 2]))])
+                    socket.emit("question", arguments: [], timeout: nil) { _ in }
+                    socket.namespace.emit("all", [2])
+                }
+            )
+        }) { server in
+            try await RawClient.joined(server.port) { client, _ in
+                #expect(try await client.text() == #"42["one",1,"a"]"#)
+                try await client.send(text: #"421["go"]"#)
+                #expect(try await client.text() == "431[]")
+                var iterator = seen.makeAsyncIterator()
+                for event in ["one 1 \"a\"", #"bytes {"_placeholder":true,"num":0}"#, "question", "all [2]"] {
+                    #expect(await iterator.next(isolation: #isolation) == event)
+                }
+            }
+        }
+    }
+
     @Test("An acknowledgement of the client comes back as a value, or as the reason why there is none")
     func clientAck() async throws {
         try await TestServer.with({ io in

@@ -39,21 +39,27 @@ struct SeatingRedisTests {
         queue: QueueRules = .disabled,
         rows: Int = 2,
         seatsPerRow: Int = 10,
+        sale: SaleRules = SaleRules(),
+        standing: Int? = nil,
+        blocked: [SeatID] = [],
         _ body: (Hall) async throws -> Void
     ) async throws {
         try await TestPostgres.withDatabase { postgres in
             try await TestRedis.withClient { redis in
                 let events = Events(postgres: postgres)
-                let file = EventFile(
+                var file = EventFile(
                     title: "Test",
                     venue: "Hall",
                     startsAt: ServerTime.now + .seconds(86_400),
+                    sale: sale,
                     queue: queue,
                     sections: [
                         Section(name: "VIP", rows: rows, seatsPerRow: seatsPerRow, price: 150),
                         Section(name: "R", rows: 1, seatsPerRow: 3, price: 100),
-                    ]
+                    ],
+                    generalAdmission: standing.map { [GeneralAdmission(name: "Floor", capacity: $0, price: 80)] } ?? []
                 )
+                file.blocked = blocked
                 let created = try await events.create(file)
                 let event = try #require(try await events.setStatus(created.id, .open))
                 let hall = Hall(redis: redis, postgres: postgres, events: events, event: event)
@@ -74,9 +80,7 @@ struct SeatingRedisTests {
         maxPrice: Int64? = nil
     ) async throws -> SelectionOutcome {
         try await seating.bestAvailable(
-            quantity: quantity,
-            section: section,
-            maxPrice: maxPrice,
+            BestWish(quantity: quantity, section: section, maxPrice: maxPrice),
             by: try #require(UserID(user)),
             in: hall.event
         )
@@ -183,7 +187,15 @@ struct SeatingRedisTests {
             let sold = try await withThrowingTaskGroup(of: Int.self) { group in
                 for seating in instances {
                     group.addTask {
-                        try await seating.snapshot(of: hall.event).statuses.count { $0 == SeatSnapshot.reserved }
+                        // Who waits for another's rebuild for more than a second is told to come back, and does.
+                        while true {
+                            do {
+                                let map = try await seating.snapshot(of: hall.event)
+                                return map.statuses.count { $0 == SeatSnapshot.reserved }
+                            } catch let problem as Problem where problem.code == .rebuilding {
+                                await Task.yield()
+                            }
+                        }
                     }
                 }
                 return try await group.reduce(into: []) { $0.append($1) }
@@ -192,6 +204,166 @@ struct SeatingRedisTests {
             print("10,000 claimed seats restored in \(ContinuousClock.now - start)")
             #expect(sold == [10_000, 10_000, 10_000, 10_000])
             #expect(try await SeatEpochs.current(of: hall.event.id, in: hall.postgres) == 2)
+        }
+    }
+}
+
+// MARK: Standing places, alternatives, and single seats
+
+extension SeatingRedisTests {
+    private func vip(_ row: Int, _ numbers: Int...) -> [SeatID] {
+        numbers.map { SeatID(section: "VIP", row: row, number: $0) }
+    }
+
+    @Test("A standing area is never oversold, whoever asks at once, and its places are counted, given back and shown")
+    func standingPlaces() async throws {
+        try await withHall(standing: 25) { hall in
+            let instances = [hall.seating(), hall.seating()]
+            let given = try await withThrowingTaskGroup(of: [SeatID].self) { group in
+                for number in 0..<20 {
+                    group.addTask {
+                        let user = try #require(UserID("fan-\(number)"))
+                        let outcome = try await instances[number % 2]
+                            .lock([], standing: ["Floor": 2], by: user, in: hall.event)
+                        guard case .selected(let selection) = outcome else { return [] }
+                        return selection.seats
+                    }
+                }
+                return try await group.reduce(into: []) { $0 += $1 }
+            }
+            #expect(given.count == 24 && Set(given).count == 24)
+            let seating = hall.seating()
+            #expect(try await seating.availability(of: hall.event) == ["VIP": 20, "R": 3, "Floor": 1])
+            let late = try #require(UserID("late"))
+            guard
+                case .tooFewPlaces(area: "Floor", left: 1, _) = try await seating.select(
+                    vip(1, 1),
+                    standing: ["Floor": 2],
+                    by: late,
+                    in: hall.event
+                ),
+                case .selected(let both) = try await seating.select(
+                    vip(1, 1),
+                    standing: ["Floor": 1],
+                    by: late,
+                    in: hall.event
+                ),
+                case .unknownAreas(["Roof"]) = try await seating.lock(
+                    [],
+                    standing: ["Roof": 1],
+                    by: late,
+                    in: hall.event
+                )
+            else { return fail("another answer than expected") }
+            #expect(both.seats.count == 2 && both.seats.contains { $0.rawValue.hasPrefix("Floor-0-") })
+            // The same wish again keeps the place and the fence; without the place it is free again.
+            guard
+                case .selected(let again) = try await seating.select(
+                    vip(1, 1),
+                    standing: ["Floor": 1],
+                    by: late,
+                    in: hall.event
+                ), case .selected(let fewer) = try await seating.select(vip(1, 1), by: late, in: hall.event)
+            else { return fail("another answer than expected") }
+            #expect(again.seats == both.seats && again.fence == both.fence)
+            #expect(fewer.seats == vip(1, 1))
+            #expect(try await hall.seating().availability(of: hall.event)["Floor"] == 1)
+            guard
+                case .selected(let found) = try await seating.bestAvailable(
+                    BestWish(quantity: 1, section: "Floor"),
+                    by: late,
+                    in: hall.event
+                )
+            else { return fail("no place found") }
+            #expect(found.given.map(\.rawValue).allSatisfy { $0.hasPrefix("Floor-0-") })
+        }
+    }
+
+    @Test("Who asks for an alternative gets the nearest block in one go, or a plain refusal when there is none")
+    func alternative() async throws {
+        try await withHall { hall in
+            let seating = hall.seating()
+            let (ann, bob) = (try #require(UserID("ann")), try #require(UserID("bob")))
+            let options = SelectionOptions(alternatives: true)
+            _ = try await seating.select(vip(1, 1, 2), by: ann, in: hall.event)
+            guard case .unavailable(let taken, _) = try await seating.select(vip(1, 2, 3), by: bob, in: hall.event),
+                case .selected(let other) = try await seating.select(
+                    vip(1, 2, 3),
+                    by: bob,
+                    in: hall.event,
+                    options: options
+                ),
+                // Seats of one's own count as free.
+                case .selected(let moved) = try await seating.select(
+                    vip(1, 2, 3, 4),
+                    by: bob,
+                    in: hall.event,
+                    options: options
+                )
+            else { return fail("another answer than expected") }
+            #expect(taken == vip(1, 2))
+            #expect(other.seats == vip(1, 3, 4) && other.given == vip(1, 3, 4))
+            #expect(moved.seats == vip(1, 3, 4, 5) && moved.given == vip(1, 5))
+        }
+    }
+
+    @Test(
+        "A choice that leaves a seat alone is refused where the event says so, unless its block is one too long for it"
+    )
+    func orphans() async throws {
+        try await withHall(seatsPerRow: 5, sale: SaleRules(noOrphanSeats: true)) { hall in
+            let seating = hall.seating()
+            let (ann, bob) = (try #require(UserID("ann")), try #require(UserID("bob")))
+            guard case .orphans(let alone, _) = try await seating.select(vip(1, 2), by: ann, in: hall.event),
+                case .selected = try await seating.select(vip(1, 1, 2), by: ann, in: hall.event),
+                case .selected = try await seating.select(vip(1, 3, 4), by: bob, in: hall.event),
+                // Giving back is always allowed.
+                case .selected(let rest) = try await seating.select(vip(1, 3), by: bob, in: hall.event)
+            else { return fail("another answer than expected") }
+            #expect(alone == vip(1, 1))
+            #expect(rest.seats == vip(1, 3))
+        }
+    }
+
+    @Test("Blocked seats are on nobody's map, cannot be had, and come back when the box office says so")
+    func blocked() async throws {
+        let kept = [SeatID(section: "VIP", row: 1, number: 5), SeatID(section: "VIP", row: 1, number: 6)]
+        try await withHall(blocked: kept) { hall in
+            let seating = hall.seating()
+            let ann = try #require(UserID("ann"))
+            #expect(try await seating.availability(of: hall.event)["VIP"] == 18)
+            guard case .unavailable = try await seating.lock([kept[0]], by: ann, in: hall.event),
+                case .selected = try await seating.lock(vip(1, 1), by: ann, in: hall.event)
+            else { return fail("another answer than expected") }
+            // Its holder loses a seat that is blocked; blocking twice is blocking once.
+            #expect(try await seating.setBlocked(true, vip(1, 1), in: hall.event) == vip(1, 1))
+            #expect(try await seating.setBlocked(true, vip(1, 1), in: hall.event) == vip(1, 1))
+            #expect(try await seating.selection(of: ann, in: hall.event).seats.isEmpty)
+            try await hall.wipe()
+            #expect(try await hall.seating().availability(of: hall.event)["VIP"] == 17)
+            #expect(try await seating.setBlocked(false, kept, in: hall.event) == kept)
+            guard case .selected = try await seating.lock(kept, by: ann, in: hall.event) else {
+                return fail("not given after all")
+            }
+        }
+    }
+
+    @Test("A request sent again with its id is carried out once")
+    func repeated() async throws {
+        try await withHall(standing: 10) { hall in
+            let seating = hall.seating()
+            let ann = try #require(UserID("ann"))
+            func named(_ id: String) -> SelectionOptions { SelectionOptions(request: SeatRequestID(id)) }
+            let wish = BestWish(quantity: 2)
+            let first = try await seating.bestAvailable(wish, options: named("1"), by: ann, in: hall.event)
+            #expect(try await seating.bestAvailable(wish, options: named("1"), by: ann, in: hall.event) == first)
+            for _ in 0..<3 { _ = try await seating.extend(by: ann, in: hall.event, options: named("1")) }
+            let extended = try await seating.selection(of: ann, in: hall.event)
+            #expect(extended.extensionsLeft == Selection.maxExtensions - 1)
+            for _ in 0..<2 {
+                _ = try await seating.lock([], standing: ["Floor": 1], by: ann, in: hall.event, options: named("2"))
+            }
+            #expect(try await seating.selection(of: ann, in: hall.event).seats.count == 3)
         }
     }
 }

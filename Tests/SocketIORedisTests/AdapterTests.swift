@@ -163,6 +163,45 @@ import Testing
     }
 
     @Test(
+        "What one node emits for the nodes is handled in its order, and nobody waits for another node's",
+        arguments: Backend.available
+    )
+    func serverSideOrder(backend: Backend) async throws {
+        let (handled, handle) = AsyncStream<String>.makeStream(bufferingPolicy: .bufferingNewest(100))
+        var gates: [AsyncStream<Void>.Continuation] = []
+        try await Cluster.with(
+            backend,
+            nodes: 3,
+            { io in
+                let (opening, gate) = AsyncStream<Void>.makeStream(bufferingPolicy: .bufferingNewest(1))
+                gates.append(gate)
+                io.on(serverSide: "wait") { (_: ServerSideEvent) async -> Void in
+                    for await _ in opening {}
+                    handle.yield("waited")
+                }
+                io.on(serverSide: "next") { (event: ServerSideEvent) async -> Void in handle.yield(event[0].string) }
+                io.on(serverSide: "ask") { (_: ServerSideEvent) async -> Int in 1 }
+            }
+        ) { cluster in
+            let (slow, other) = (cluster.nodes[0].of("/"), cluster.nodes[2].of("/"))
+            slow.serverSideEmit("wait")
+            for number in 0..<3 { slow.serverSideEmit("next", number) }
+            // The other node's question is answered meanwhile, by all.
+            let answers = await other.serverSideEmitWithAck("ask")
+            #expect(answers.count == 2 && answers.isComplete)
+            for gate in gates { gate.finish() }
+            var seen: [String] = []
+            var iterator = handled.makeAsyncIterator()
+            for _ in 0..<8 { seen.append(await iterator.next(isolation: #isolation) ?? "") }
+            #expect(seen.filter { $0 == "waited" }.count == 2)
+            // Each node's own order; the two nodes' are mixed.
+            for event in ["0", "1", "2"] { #expect(seen.filter { $0 == event }.count == 2) }
+            #expect(seen.first == "waited" && seen.last == "2")
+            #expect(seen.firstIndex(of: "1") ?? 0 > seen.firstIndex(of: "0") ?? 9)
+        }
+    }
+
+    @Test(
         "A node that gets a question and does not answer is waited for until the deadline, and slows nobody else",
         arguments: Backend.available
     )

@@ -28,6 +28,7 @@ final class FakeConnection: EngineConnection, @unchecked Sendable {
     }
 
     func send(_ message: EngineMessage) { self.sink.yield(String(buffer: message.payload)) }
+    func flush() {}
     func close(_ reason: EngineCloseReason) { self.sink.finish() }
 
     /// The next packet that the server sends.

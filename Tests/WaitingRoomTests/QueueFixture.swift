@@ -106,18 +106,43 @@ struct QueueFixture: Sendable {
         if case .admitted = try await standing(number) { true } else { false }
     }
 
-    /// One tick as the leader does it.
-    func tick() async throws -> QueueScripts.TickResult? {
+    /// What the leader of a term would tick with now.
+    func rules(term: Int64 = 1) async throws -> QueueScripts.TickRules {
         let event = try await event
-        let rules = QueueScripts.TickRules(
+        return QueueScripts.TickRules(
             epoch: try await room.store.epoch(of: id) ?? 0,
+            term: term,
+            version: event.queueVersion,
             maxActive: event.queue.maxActive,
             ratePerMinute: event.queue.ratePerMinute,
             admits: event.status == .open && !event.queue.paused,
-            passMs: Int64(event.queue.passSeconds) * 1_000,
             publishes: true
         )
-        guard case .value(let result) = try await room.scripts.tick(rules, in: id) else { return nil }
-        return result
+    }
+
+    struct Ticked: Equatable {
+        var admitted: Int
+        var ended: Int
+    }
+
+    /// One tick as the leader does it: choose, write down, let in.
+    func tick(term: Int64 = 1) async throws -> Ticked? {
+        let event = try await event
+        var rules = try await rules(term: term)
+        guard case .done(let result) = try await room.scripts.tick(rules, in: id) else { return nil }
+        let admissions = try await room.store.admit(
+            result.admitting,
+            ended: result.ended,
+            at: result.now,
+            passMs: Int64(event.queue.passSeconds) * 1_000,
+            epoch: rules.epoch,
+            in: id
+        )
+        try await room.store.expire(upTo: result.now, in: id)
+        guard let admissions, !admissions.isEmpty else { return Ticked(admitted: 0, ended: result.ended.count) }
+        (rules.admissions, rules.chosenAt) = (admissions, result.now)
+        guard case .done(let last) = try await room.scripts.tick(rules, in: id) else { return nil }
+        try await room.store.note(letIn: last.letIn, in: id)
+        return Ticked(admitted: last.letIn.count, ended: result.ended.count)
     }
 }

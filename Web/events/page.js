@@ -211,7 +211,8 @@ class EventPage {
                 turnedAway: (reason) => this.#show('door', { message: reason }),
             });
         } else if (phase === 'waiting') {
-            this.#view = waitingRoomView({ event, queue, leave });
+            const askDraw = () => get(`/api/queue/draw/${encodeURIComponent(this.#eventId)}`);
+            this.#view = waitingRoomView({ event, queue, leave, askDraw });
             this.#view.setPaused(event.status === 'paused');
         } else {
             this.#view = doorView({ event, message, enter: () => this.#enter() });

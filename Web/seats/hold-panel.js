@@ -23,6 +23,7 @@ export function holdPanel({ event, live, selection, seatOf, statusOf, giveBack, 
     const chosen = h('ul', { class: 'chosen', 'data-testid': 'selected-seats' });
     const total = h('strong', { 'data-testid': 'total' });
     let shownShape = null;
+    let extension = null;
 
     const say = (text) => {
         message.hidden = !text;
@@ -32,7 +33,15 @@ export function holdPanel({ event, live, selection, seatOf, statusOf, giveBack, 
     const showError = (error) => say(error.message);
 
     const extend = actionButton({ class: 'quiet', 'data-testid': 'extend-hold' }, 'More time', async () => {
-        selection.adopt(await live.request('hold-extend', { eventId }));
+        // The same name until an answer came: asked again after a lost one it counts once.
+        extension ??= `${Date.now().toString(36)}-${Math.random().toString(36).slice(2)}`;
+        try {
+            selection.adopt(await live.request('hold-extend', { eventId, requestId: extension }));
+            extension = null;
+        } catch (error) {
+            if (error.code !== 'TIMEOUT' && error.code !== 'NOT_CONNECTED') extension = null;
+            throw error;
+        }
         const left = selection.extensionsLeft;
         const again = left === 1 ? 'once more' : `${left} more times`;
         notify(`More time granted. ${left > 0 ? `You can ask ${again}.` : 'That was the last time.'}`);

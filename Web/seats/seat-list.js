@@ -94,7 +94,7 @@ export class SeatList {
             button.setAttribute('aria-pressed', String(status === 'mine' || status === 'pending'));
             button.setAttribute('aria-disabled', String(status === 'locked' || status === 'reserved'));
             button.setAttribute('aria-label',
-                `Row ${seat.row}, seat ${seat.number}, ${money(seat.price, this.#currency)}, ${statusWords[status]}`);
+                `Row ${seat.row}, seat ${seat.number}, ${money(seat.price, this.#currency)}, ${statusWords[status]}${seat.accessible ? ', accessible' : ''}`);
             setText(sign, statusSigns[status]);
         }
     }

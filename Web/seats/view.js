@@ -8,6 +8,7 @@ import { LiveSeats } from './live-seats.js';
 import { SeatList } from './seat-list.js';
 import { SeatMap } from './seat-map.js';
 import { Selection } from './selection.js';
+import { StandingAreas, areaOf, wishFor } from './standing.js';
 
 const legend = [
     ['available', '●', 'Free'],
@@ -28,10 +29,17 @@ export function seatsView(context) {
     const pass = countdown({ label: 'Your entry lasts', testId: 'pass-countdown' });
     const notOpen = h('p', { class: 'message warning', role: 'status', 'data-testid': 'seats-not-open', hidden: true });
     let frame = 0;
-    const seatOf = (id) => seats.state.seats.get(id);
+    const areas = event.generalAdmission ?? [];
+    const seatOf = (id) => seats.state.seats.get(id) ?? placeOf(id);
+
+    /** A standing place, which is on no map. */
+    function placeOf(id) {
+        const area = areas.find(({ name }) => name === areaOf(id));
+        return area && { id, section: area.name, row: 0, number: 0, price: area.price, status: 'available' };
+    }
 
     const selection = new Selection({
-        send: (wanted) => live.request('seat-selection-changed', { eventId, seats: wanted }),
+        send: (wanted) => live.request('seat-selection-changed', { eventId, ...wishFor(wanted) }),
         onChange: showAll,
         onRefused(error) {
             const gone = (error.body?.unavailable ?? []).map(seatOf).filter(Boolean);
@@ -68,7 +76,8 @@ export function seatsView(context) {
 
     function describe(id) {
         const seat = seatOf(id);
-        return `${seatName(seat)} · ${money(seat.price, event.currency)} · ${statusWords[statusOf(id)]}`;
+        const kind = seat.accessible ? ' · accessible' : '';
+        return `${seatName(seat)} · ${money(seat.price, event.currency)} · ${statusWords[statusOf(id)]}${kind}`;
     }
 
     function pick(id) {
@@ -79,14 +88,21 @@ export function seatsView(context) {
             panel.say(`${seatName(seat)} is being chosen by someone else right now.`);
         } else if (status === 'reserved') {
             panel.say(`${seatName(seat)} is sold.`);
-        } else if (status === 'available' && selection.desired.length >= maxSeats) {
-            panel.say(`You can hold at most ${plural(maxSeats, 'seat')}.`);
+        } else if (status === 'available' && !mayHaveMore()) {
+            return;
         } else {
             panel.say(null);
             selection.toggle(id);
         }
     }
 
+    function mayHaveMore() {
+        if (selection.desired.length < maxSeats) return true;
+        panel.say(`You can hold at most ${plural(maxSeats, 'seat')}.`);
+        return false;
+    }
+
+    const standing = new StandingAreas({ areas, currency: event.currency, selection, mayHaveMore });
     const map = new SeatMap({ statusOf, describe, onPick: pick });
     const list = new SeatList({ statusOf, onPick: pick, currency: event.currency });
     const panel = holdPanel({ event, live, selection, seatOf, statusOf, giveBack: pick, leave: context.leave });
@@ -107,6 +123,7 @@ export function seatsView(context) {
         frame = 0;
         map.draw();
         list.refresh();
+        standing.refresh();
         panel.show();
         element.dataset.seq = String(seats.state.seq);
         element.dataset.ready = String(seats.state.ready);
@@ -128,6 +145,7 @@ export function seatsView(context) {
     notOpen,
     h('div', { class: 'seats-body' },
         h('div', { class: 'seats-map' },
+            standing.element,
             map.element,
             h('div', { class: 'seats-foot' },
                 h('ul', { class: 'legend', 'aria-label': 'Signs on the map' }, legend.map(([status, sign, word]) =>
@@ -143,6 +161,11 @@ export function seatsView(context) {
         selection.adopt({ selectedSeats: selection.confirmed.filter((id) => !gone.has(id)) });
         panel.say('The time for your seats is over and they were given back. You can choose again.');
     });
+    // Another tab or device of the same person has chosen, or asked for more time.
+    const offNews = live.on('selection-changed', (payload) => {
+        if (payload.eventId === eventId) selection.adopt(payload);
+    });
+    standing.setAvailability(event.counts?.bySection ?? {});
     pass.set(context.passExpiresAt);
     setStatus(event.status);
     panel.show();
@@ -154,12 +177,16 @@ export function seatsView(context) {
         restore: (state) => selection.adopt({ selectedSeats: state.selectedSeats, expiresAt: state.holds?.expiresAt }),
         setPass: (expiresAt) => pass.set(expiresAt),
         setStatus,
-        setAvailability: (available) => list.setAvailability(available),
+        setAvailability(available) {
+            list.setAvailability(available);
+            standing.setAvailability(available);
+        },
         get holdsSeats() {
             return selection.confirmed.length > 0;
         },
         stop() {
             off();
+            offNews();
             cancelAnimationFrame(frame);
             seats.stop({ keepRoom: selection.confirmed.length > 0 });
             map.stop();

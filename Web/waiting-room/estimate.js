@@ -15,6 +15,23 @@ export function estimateInWords(seconds) {
     return rest === 0 || rest === 60 ? `About ${hourWords}` : `About ${hourWords} and ${rest} minutes`;
 }
 
+/**
+ * The wait as a range: `{low, high, measured}` in seconds. What nobody has measured is said to be what it is: the least
+ * and the most that the rules allow. Falls back to the single number.
+ */
+export function rangeInWords(range, seconds) {
+    if (!range || !Number.isFinite(range.low) || !Number.isFinite(range.high)) return estimateInWords(seconds);
+    const low = estimateInWords(range.low);
+    const high = estimateInWords(range.high);
+    if (low === high) return low;
+    const lower = (text) => text.charAt(0).toLowerCase() + text.slice(1);
+    if (!range.measured) return `At most ${lower(high.replace(/^About /, ''))}`;
+    const [least, most] = [Math.round(range.low / 60), Math.round(range.high / 60)];
+    if (least < 1) return `At most ${lower(high.replace(/^About /, ''))}`;
+    if (most < 20) return `${least} to ${most} minutes`;
+    return `${low} to ${lower(high.replace(/^About /, ''))}`;
+}
+
 /** How much of the way is done, 0 to 1, from the place one started at. */
 export function progressOf(start, position) {
     if (!(start >= 1) || !(position >= 1)) return 0;

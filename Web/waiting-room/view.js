@@ -3,12 +3,13 @@
 
 import { confirmButton, h, notify, setText } from '../dom.js';
 import { dateTime, number } from '../format.js';
-import { estimateInWords, progressOf } from './estimate.js';
+import { drawDisclosure } from './draw.js';
+import { progressOf, rangeInWords } from './estimate.js';
 
 const SPEAK_INTERVAL_MS = 15_000;
 
-/** `context`: `{event, queue, leave()}`. Gives `{element, update, setPaused, stop}`. */
-export function waitingRoomView({ event, queue, leave }) {
+/** `context`: `{event, queue, leave(), askDraw()}`. Gives `{element, update, setPaused, stop}`. */
+export function waitingRoomView({ event, queue, leave, askDraw }) {
     const startKey = `holdfast.queue-start.${event.id}`;
     const position = h('strong', { class: 'position', 'data-testid': 'queue-position' }, '–');
     const ahead = h('dd', { 'data-testid': 'queue-ahead' }, '–');
@@ -54,7 +55,7 @@ export function waitingRoomView({ event, queue, leave }) {
         setText(ahead, number(state.ahead ?? state.position - 1));
         const all = state.totalWaiting ?? state.queueSize;
         if (Number.isFinite(all)) setText(total, number(all));
-        setText(estimate, estimateInWords(state.etaSeconds ?? NaN));
+        setText(estimate, rangeInWords(state.etaRange, state.etaSeconds ?? NaN));
         progress.value = progressOf(start, state.position);
         speak();
     }
@@ -77,6 +78,7 @@ export function waitingRoomView({ event, queue, leave }) {
     title, paused, lobby, numbers, spoken,
     h('p', { class: 'soft' },
         'You can reload, lose the network or use another tab: your place is kept. You are let in automatically.'),
+    event.queue?.mode === 'lobby' && askDraw ? drawDisclosure(askDraw) : null,
     confirmButton({
         testId: 'leave-queue', label: 'Leave the queue', question: 'Yes, give up my place', keep: 'Stay', action: leave,
         onError: (error) => notify(error.message, 'error'),

@@ -90,6 +90,7 @@ extension HTTPServerBuilder {
         // Polls would look idle to Hummingbird, which does not see them: `RequestWatch` keeps the time.
         configuration.idleTimeout = nil
         let fixed = configuration
+        DescriptorTable.reserve()
         return HTTPServerBuilder { responder in
             EngineHTTPChannel(
                 engines: engines,
@@ -103,14 +104,16 @@ extension HTTPServerBuilder {
 
 /// Counts the connections that have not said what they want.
 final class OpeningConnections: Sendable {
-    /// Each may stay for `RequestWatch.headTimeout`, so that this many may come in that time and say nothing.
-    static let limit = 16_384
-
+    private let limit: Int
     private let count = Atomic<Int>(0)
+
+    /// - Parameter limit: each may stay for `RequestWatch.headTimeout`, so that this many may come in that time and say
+    ///   nothing.
+    init(limit: Int = 16_384) { self.limit = limit }
 
     /// Whether there is room for another one, which then counts.
     func enter() -> Bool {
-        if self.count.add(1, ordering: .relaxed).newValue <= Self.limit { return true }
+        if self.count.add(1, ordering: .relaxed).newValue <= self.limit { return true }
         self.leave()
         return false
     }

@@ -298,6 +298,8 @@ final class FirstRequestHandler<HTTP: Sendable>: ChannelInboundHandler, Removabl
         transport.begin(with: HandshakeAnswer.accept(key: opening.key, fields: fields))
         session?.open(over: transport)
         upgrade?.opened(transport, context.channel)
+        // In a storm the peer gets on with it while we answer the others.
+        transport.flushEarly()
         if rest.readableBytes > 0 {
             context.fireChannelRead(Self.wrapInboundOut(rest))
             context.fireChannelReadComplete()

@@ -106,6 +106,10 @@ final class WebSocketTransport: ChannelInboundHandler, EngineTransport, @uncheck
         }
     }
 
+    func flushEarly() {
+        if let context = self.context, !self.isClosing { self.sendOutput(context) }
+    }
+
     /// The loop's tick is over.
     func flush() {
         self.isDirty = false

@@ -61,7 +61,7 @@ struct EventPayload: Encodable {
         seatCount = event.seatCount
         createdAt = event.createdAt
         counts = available.map {
-            Counts(seats: event.seatCount, available: $0.values.reduce(0, +), bySection: $0)
+            Counts(seats: event.placeCount, available: $0.values.reduce(0, +), bySection: $0)
         }
     }
 }

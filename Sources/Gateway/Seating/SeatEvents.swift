@@ -10,7 +10,10 @@ import WaitingRoom
 extension SocketGateway {
     private struct SelectionChange: Decodable, Sendable {
         let eventId: EventID
-        let seats: [SeatID]
+        let seats: [SeatID]?
+        let generalAdmission: [String: Int]?
+        let alternatives: Bool?
+        let requestId: SeatRequestID?
     }
     private struct SyncRequest: Decodable, Sendable {
         let eventId: EventID
@@ -31,15 +34,19 @@ extension SocketGateway {
 
     /// Who holds seats is choosing seats, whether they said so or not: they hear when the hold ends, and a new
     /// connection finds the seats again.
-    private func chosen(_ outcome: SelectionOutcome, _ socket: Socket, _ event: Event) async throws -> SelectionPayload
-    {
+    private func chosen(
+        _ outcome: SelectionOutcome,
+        wanted: [SeatID]? = nil,
+        _ socket: Socket,
+        _ event: Event
+    ) async throws -> SelectionPayload {
         let selection = try outcome.granted()
         if !selection.seats.isEmpty {
             let isNew = !sockets.has(socket.identity.user, in: Whereabouts(place: .seats, event: event.id))
             try await enter(Whereabouts(place: .seats, event: event.id), socket)
             if isNew { try await presence.enter(.seats, of: event.id, user: socket.identity.user) }
         }
-        return SelectionPayload(selection)
+        return SelectionPayload(selection, wanted: wanted)
     }
 
     func addSeatEvents() {
@@ -67,24 +74,38 @@ extension SocketGateway {
             return OkPayload()
         }
         answer("seat-selection-changed", SelectionChange.self) { socket, payload in
+            guard payload.seats != nil || payload.generalAdmission != nil else {
+                throw Problem.invalid(.init("seats", "must list the seats wanted; none gives all back"))
+            }
             let event = try await events.existing(payload.eventId)
-            let outcome = try await seating.select(payload.seats, by: socket.identity.user, in: event)
-            return try await chosen(outcome, socket, event)
+            let outcome = try await seating.select(
+                payload.seats ?? [],
+                standing: payload.generalAdmission ?? [:],
+                by: socket.identity.user,
+                in: event,
+                options: SelectionOptions(
+                    alternatives: payload.alternatives ?? false,
+                    request: payload.requestId,
+                    connection: socket.id
+                )
+            )
+            return try await chosen(outcome, wanted: payload.seats ?? [], socket, event)
         }
         answer("best-available", BestAvailableRequest.self) { socket, payload in
             let event = try await events.existing(payload.eventId)
             let outcome = try await seating.bestAvailable(
-                quantity: payload.quantity,
-                section: payload.section,
-                maxPrice: payload.maxPrice,
+                payload.wish,
+                options: SelectionOptions(request: payload.requestId, connection: socket.id),
                 by: socket.identity.user,
                 in: event
             )
             return try await chosen(outcome, socket, event)
         }
-        answer("hold-extend", EventReference.self) { socket, payload in
+        answer("hold-extend", ExtendRequest.self) { socket, payload in
             let event = try await events.existing(payload.eventId)
-            return SelectionPayload(try await seating.extend(by: socket.identity.user, in: event).granted())
+            let options = SelectionOptions(request: payload.requestId, connection: socket.id)
+            let outcome = try await seating.extend(by: socket.identity.user, in: event, options: options)
+            return SelectionPayload(try outcome.granted())
         }
         answer("sync", SyncRequest.self) { socket, payload in
             let event = try await events.existing(payload.eventId)

@@ -1,8 +1,4 @@
-import Events
-import Foundation
 import HoldfastCore
-import NIOCore
-import NIOFoundationCompat
 import Seating
 
 // What seats look like on the wire: over HTTP and in Socket.IO acknowledgements.
@@ -10,20 +6,52 @@ import Seating
 struct SelectionPayload: Encodable {
     let ok = true
     let selectedSeats: [SeatID]
+    /// Of each standing area, how many of the places among them.
+    let generalAdmission: [String: Int]?
     /// Over HTTP: the seats that were asked for, or found.
     let seatIds: [SeatID]?
+    /// The seats given in place of those wanted.
+    let alternative: [SeatID]?
     @Nullable var expiresAt: ServerTime?
     @Nullable var fence: Fence?
     let extensionsLeft: Int
     let seq: Int64
 
-    init(_ selection: Selection, asked: [SeatID]? = nil) {
+    /// - Parameters:
+    ///   - wanted: the seats the person named, if they did.
+    ///   - given: over HTTP the answer says which seats the request gave.
+    init(_ selection: Selection, wanted: [SeatID]? = nil, showsGiven: Bool = false) {
         selectedSeats = selection.seats
-        seatIds = asked
+        generalAdmission = StandingPlaces.counted(selection.seats)
+        let held = Set(selection.seats)
+        let named = (wanted ?? []).filter { !StandingPlaces.isOne($0) }
+        let isOther = !named.allSatisfy(held.contains)
+        alternative = isOther ? selection.given.filter { !StandingPlaces.isOne($0) } : nil
+        let kept = (wanted ?? []).filter(held.contains)
+        seatIds = showsGiven ? kept + selection.given.filter { !kept.contains($0) } : nil
         expiresAt = selection.expiresAt
         fence = selection.fence
         extensionsLeft = selection.extensionsLeft
         seq = selection.seq
+    }
+}
+
+/// Standing places in lists of seats: `Floor-0-17`.
+enum StandingPlaces {
+    static func isOne(_ seat: SeatID) -> Bool { area(of: seat) != nil }
+
+    /// How many of each area; nil without any.
+    static func counted(_ seats: [SeatID]) -> [String: Int]? {
+        var counts: [String: Int] = [:]
+        for seat in seats { if let area = area(of: seat) { counts[area, default: 0] += 1 } }
+        return counts.isEmpty ? nil : counts
+    }
+
+    /// Rows of numbered seats begin at 1.
+    private static func area(of seat: SeatID) -> String? {
+        let name = seat.rawValue
+        guard let dash = name.lastIndex(of: "-"), name[..<dash].hasSuffix("-0") else { return nil }
+        return String(name[..<dash].dropLast(2))
     }
 }
 
@@ -40,18 +68,51 @@ extension SelectionOutcome {
         case .selected(let selection):
             return selection
         case .unavailable(let seats, let selection):
-            throw .init(.seatUnavailable, "Somebody else has these seats; choose others.", seats, selection)
+            let detail =
+                seats.isEmpty
+                ? "Others were quicker to the seats that suited; try again, or choose from the map."
+                : "Somebody else has \(seats.list); choose others."
+            throw .init(.seatUnavailable, detail, seats, selection)
+        case .tooFewPlaces(let area, let left, let selection):
+            let places = left == 0 ? "no places" : left == 1 ? "only 1 place" : "only \(left) places"
+            throw .init(.seatUnavailable, "\(area) has \(places) left; ask for fewer or elsewhere.", [], selection)
+        case .orphans(let seats, let selection):
+            let errors = seats.prefix(20).map { Problem.FieldError("seatIds", "would leave \($0) alone") }
+            let detail = "Your choice would leave \(seats.list) alone; take it too, or move your seats by one."
+            throw SelectionRefusal(problem: Problem(.orphanSeat, detail, errors: errors), selection: selection)
         case .unknownSeats(let seats):
-            throw .init(.seatNotFound, "The event has no such seats.", seats, nil)
+            throw .init(.seatNotFound, "The event has no \(seats.list); take the names from its layout.", seats, nil)
+        case .unknownAreas(let names):
+            let errors = names.prefix(20).map { Problem.FieldError("generalAdmission.\($0)", "is no standing area") }
+            let detail = "The event has no such standing area; it lists its own in generalAdmission."
+            throw SelectionRefusal(problem: Problem(.invalid, detail, errors: errors), selection: nil)
         case .notAdmitted(let selection):
             throw .init(.notAdmitted, "Your turn has not come: join the queue and wait to be let in.", [], selection)
         case .notOpen(let selection):
-            throw .init(.eventNotOpen, "Seats can be chosen only while the sale is open.", [], selection)
+            throw .init(
+                .eventNotOpen,
+                "Seats can be chosen only while the sale is open; what you hold stays yours until its time is over.",
+                [],
+                selection
+            )
         case .limitExceeded(let most, let selection):
             throw SelectionRefusal(problem: .limitExceeded(most), selection: selection)
         case .noneLeft(let selection):
-            throw .init(.seatUnavailable, "There are no such seats left together or apart.", [], selection)
+            throw .init(
+                .seatUnavailable,
+                "There are not so many seats left, together or apart; ask for fewer, or in another section.",
+                [],
+                selection
+            )
         }
+    }
+}
+
+extension [SeatID] {
+    /// For a sentence: a few of them by name.
+    fileprivate var list: String {
+        let named = prefix(6).map(\.rawValue).joined(separator: ", ")
+        return count > 6 ? "\(named) and \(count - 6) more" : named
     }
 }
 
@@ -65,7 +126,7 @@ extension Problem {
     static func limitExceeded(_ most: Int) -> Problem {
         Problem(
             .limitExceeded,
-            "One person may have at most \(most) seats of this event.",
+            "One person may have at most \(most) seats of this event, held, reserved and paid together; give some back.",
             errors: [.init("seatIds", "would make more than \(most) seats")]
         )
     }
@@ -77,70 +138,14 @@ extension ExtendOutcome {
         case .extended(let selection):
             return selection
         case .nothingHeld(let selection):
-            throw .init(.notHeld, "You hold no seats of this event.", [], selection)
+            throw .init(.notHeld, "You hold no seats of this event; choose some first.", [], selection)
         case .limitReached(let selection):
-            throw .init(.extensionLimit, "The hold was extended as often as it may be.", [], selection)
+            throw .init(
+                .extensionLimit,
+                "The hold was extended as often as it may be; reserve the seats before it ends.",
+                [],
+                selection
+            )
         }
-    }
-}
-
-/// A seat with its state, written for every seat of an arena: encoded by hand, a few times faster than `Codable`.
-enum SeatMapJSON {
-    static func full(_ event: Event, _ layout: Layout, _ snapshot: SeatSnapshot) -> ByteBuffer {
-        var json = ByteBuffer()
-        json.reserveCapacity(200 + layout.seats.count * 120)
-        json.writeString(#"{"eventId":"\#(event.id)","seq":\#(snapshot.seq),"layoutVersion":\#(layout.version),"#)
-        json.writeString(#""layout":"/api/events/\#(event.id)/layout?version=\#(layout.version)","seats":["#)
-        for (index, seat) in layout.seats.enumerated() {
-            if index > 0 { json.writeInteger(UInt8(ascii: ",")) }
-            write(seat, to: &json)
-            json.writeString(#","status":"\#(status(snapshot.statuses[index]))"}"#)
-        }
-        json.writeString("]}")
-        return json
-    }
-
-    static func compact(_ event: Event, _ snapshot: SeatSnapshot) -> ByteBuffer {
-        var json = ByteBuffer()
-        json.reserveCapacity(160 + snapshot.statuses.count)
-        json.writeString(#"{"eventId":"\#(event.id)","seq":\#(snapshot.seq),"#)
-        json.writeString(#""layoutVersion":\#(snapshot.layoutVersion),"statuses":""#)
-        json.writeBytes(snapshot.statuses)
-        json.writeString(#""}"#)
-        return json
-    }
-
-    static func layout(_ event: Event, _ layout: Layout) throws -> ByteBuffer {
-        var json = ByteBuffer()
-        json.reserveCapacity(400 + layout.seats.count * 100)
-        json.writeString(#"{"eventId":"\#(event.id)","layoutVersion":\#(layout.version),"sections":"#)
-        json.writeBytes(try JSONEncoder().encode(layout.sections))
-        json.writeString(#","seats":["#)
-        for (index, seat) in layout.seats.enumerated() {
-            if index > 0 { json.writeInteger(UInt8(ascii: ",")) }
-            write(seat, to: &json)
-            json.writeString("}")
-        }
-        json.writeString("]}")
-        return json
-    }
-
-    private static func write(_ seat: Seat, to json: inout ByteBuffer) {
-        json.writeString(#"{"id":"\#(escaped(seat.id.rawValue))","section":"\#(escaped(seat.section))","row":"#)
-        json.writeString(#"\#(seat.row),"number":\#(seat.number),"price":\#(seat.price)"#)
-    }
-
-    private static func status(_ code: UInt8) -> String {
-        switch code {
-        case UInt8(ascii: "l"): "locked"
-        case UInt8(ascii: "r"): "reserved"
-        default: "available"
-        }
-    }
-
-    /// Seat ids hold no control characters, so only two characters need an escape.
-    private static func escaped(_ text: String) -> String {
-        guard text.utf8.contains(where: { $0 == UInt8(ascii: "\"") || $0 == UInt8(ascii: "\\") }) else { return text }
-        return text.replacingOccurrences(of: "\\", with: "\\\\").replacingOccurrences(of: "\"", with: "\\\"")
     }
 }

@@ -22,6 +22,7 @@ final class SeatRelay: Sendable {
     private let sockets: LocalSockets
     private let onMoved: @Sendable (EventID) -> Void
     private let logger: Logger
+    private let news: SelectionNews
     /// One for each event subscribed to. Messages are passed on while it is locked, so that they leave in the order of
     /// their numbers whichever thread found them; passing one on only puts it into the outboxes of sockets.
     private let sequences = Mutex<[EventID: SeatSequence]>([:])
@@ -42,6 +43,7 @@ final class SeatRelay: Sendable {
         self.sockets = sockets
         self.onMoved = onMoved
         self.logger = logger
+        news = SelectionNews(seating: seating, events: events, sockets: sockets, logger: logger)
         subscriber.onReconnect { [weak self] in self?.resubscribed() }
     }
 
@@ -66,9 +68,12 @@ final class SeatRelay: Sendable {
 
     private func receive(_ bytes: ByteBuffer, _ event: EventID) {
         switch SeatMessage(bytes) {
-        case .change(let kind, let seq, let payload):
+        case .change(let kind, let seq, let payload, let actor):
             let message = SeatSequence.Message(kind: kind, seq: seq, payload: payload)
             step(event) { [$0.receive(message)] }
+            if let actor { news.changed(by: actor, in: event) }
+        case .extended(let actor):
+            news.changed(by: actor, in: event)
         case .holdExpired(let user, let seats, let expiresAt):
             notify(user, "hold-expired", event, seats, expiresAt)
         case .holdExpiring(let user, let seats, let expiresAt):

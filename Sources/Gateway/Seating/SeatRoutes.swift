@@ -14,6 +14,7 @@ struct SeatRoutes: Sendable {
     let seating: Seating
     let presence: Presence
     let authenticator: Authenticator
+    let audit: AuditLog
 
     func add(to router: Router<GatewayContext>) {
         router.get("api/events/{eventId}/seats", use: snapshot)
@@ -23,15 +24,20 @@ struct SeatRoutes: Sendable {
         group.post("release", use: release)
         group.post("extend", use: extend)
         group.post("best-available", use: bestAvailable)
+        let admin = router.group("api/admin/events/{eventId}/seats")
+        admin.post("block") { try await setBlocked(true, $0, $1) }
+        admin.post("unblock") { try await setBlocked(false, $0, $1) }
     }
 
     private func snapshot(_ request: Request, _ context: GatewayContext) async throws -> Response {
         let event = try await events.existing(context.eventID())
         let snapshot = try await seating.snapshot(of: event)
-        if request.uri.queryParameters["format"] == "compact" {
-            return .json(bytes: SeatMapJSON.compact(event, snapshot))
-        }
-        return .json(bytes: SeatMapJSON.full(event, try await events.layout(of: event), snapshot))
+        let layout = try await events.layout(of: event)
+        let isCompact = request.uri.queryParameters["format"] == "compact"
+        return .json(
+            bytes: isCompact
+                ? try SeatMapJSON.compact(event, layout, snapshot) : try SeatMapJSON.full(event, layout, snapshot)
+        )
     }
 
     private func layout(_ request: Request, _ context: GatewayContext) async throws -> Response {
@@ -51,16 +57,28 @@ struct SeatRoutes: Sendable {
     private func lock(_ request: Request, _ context: GatewayContext) async throws -> Response {
         struct Body: Decodable {
             let eventId: EventID
-            let seatIds: [SeatID]
+            let seatIds: [SeatID]?
+            let generalAdmission: [String: Int]?
+            let alternatives: Bool?
+            let requestId: SeatRequestID?
         }
         let signedIn = try await authenticator.signedIn(request)
         let body = try await request.json(Body.self)
-        guard !body.seatIds.isEmpty else { throw Problem.invalid(.init("seatIds", "must name at least one seat")) }
+        let (seats, standing) = (body.seatIds ?? [], body.generalAdmission ?? [:])
+        guard !seats.isEmpty || standing.values.contains(where: { $0 > 0 }) else {
+            throw Problem.invalid(.init("seatIds", "must name at least one seat, or generalAdmission a place"))
+        }
         let event = try await events.existing(body.eventId)
-        let outcome = try await seating.lock(body.seatIds, by: signedIn.userID, in: event)
+        let outcome = try await seating.lock(
+            seats,
+            standing: standing,
+            by: signedIn.userID,
+            in: event,
+            options: SelectionOptions(alternatives: body.alternatives ?? false, request: body.requestId)
+        )
         let selection = try outcome.selectionOrProblem()
         await noteSeats(of: signedIn.userID, in: event, context)
-        return .json(SelectionPayload(selection, asked: body.seatIds))
+        return .json(SelectionPayload(selection, wanted: seats, showsGiven: true))
     }
 
     /// A socket that connects later finds the seats again.
@@ -85,12 +103,42 @@ struct SeatRoutes: Sendable {
         return .json(SelectionPayload(selection))
     }
 
+    private func setBlocked(
+        _ isBlocked: Bool,
+        _ request: Request,
+        _ context: GatewayContext
+    ) async throws -> Response {
+        struct Body: Decodable { let seatIds: [SeatID] }
+        struct Answer: Encodable {
+            let eventId: EventID
+            let seatIds: [SeatID]
+            /// Those of a reservation, and standing places.
+            let unchanged: [SeatID]
+        }
+        let admin = try await authenticator.administrator(request)
+        let seats = try await request.json(Body.self).seatIds
+        let event = try await events.existing(context.eventID())
+        let layout = try await events.layout(of: event)
+        let unknown = seats.filter { layout.ordinal(of: $0) == nil }
+        guard unknown.isEmpty else {
+            throw Problem(.seatNotFound, "The event has no such seats.", unavailable: unknown)
+        }
+        let changed = try await seating.setBlocked(isBlocked, seats, in: event)
+        let action = isBlocked ? "admin.seats.blocked" : "admin.seats.unblocked"
+        let named = changed.map(\.rawValue).joined(separator: " ")
+        try await audit.record(action, of: event.id, by: admin, context, ["seats": String(named.prefix(2_000))])
+        let unchanged = seats.filter { !changed.contains($0) }
+        return .json(Answer(eventId: event.id, seatIds: changed, unchanged: unchanged))
+    }
+
     private func extend(_ request: Request, _ context: GatewayContext) async throws -> Response {
-        struct Body: Decodable { let eventId: EventID }
         let signedIn = try await authenticator.signedIn(request)
-        let event = try await events.existing(try await request.json(Body.self).eventId)
+        let body = try await request.json(ExtendRequest.self)
+        let event = try await events.existing(body.eventId)
         do {
-            return .json(SelectionPayload(try await seating.extend(by: signedIn.userID, in: event).granted()))
+            let options = SelectionOptions(request: body.requestId)
+            let outcome = try await seating.extend(by: signedIn.userID, in: event, options: options)
+            return .json(SelectionPayload(try outcome.granted()))
         } catch let refusal as SelectionRefusal {
             throw refusal.problem
         }
@@ -100,17 +148,11 @@ struct SeatRoutes: Sendable {
         let signedIn = try await authenticator.signedIn(request)
         let body = try await request.json(BestAvailableRequest.self)
         let event = try await events.existing(body.eventId)
-        let before = try await seating.selection(of: signedIn.userID, in: event).seats
-        let outcome = try await seating.bestAvailable(
-            quantity: body.quantity,
-            section: body.section,
-            maxPrice: body.maxPrice,
-            by: signedIn.userID,
-            in: event
-        )
+        let options = SelectionOptions(request: body.requestId)
+        let outcome = try await seating.bestAvailable(body.wish, options: options, by: signedIn.userID, in: event)
         let selection = try outcome.selectionOrProblem()
         await noteSeats(of: signedIn.userID, in: event, context)
-        return .json(SelectionPayload(selection, asked: selection.seats.filter { !before.contains($0) }))
+        return .json(SelectionPayload(selection, showsGiven: true))
     }
 }
 
@@ -131,6 +173,25 @@ struct BestAvailableRequest: Decodable, Sendable {
     let quantity: Int
     let section: String?
     let maxPrice: Int64?
+    let accessible: Bool?
+    let allowOrphans: Bool?
+    let requestId: SeatRequestID?
+
+    var wish: BestWish {
+        BestWish(
+            quantity: quantity,
+            section: section,
+            maxPrice: maxPrice,
+            accessible: accessible ?? false,
+            allowOrphans: allowOrphans ?? false
+        )
+    }
+}
+
+/// The same over HTTP and over Socket.IO.
+struct ExtendRequest: Decodable, Sendable {
+    let eventId: EventID
+    let requestId: SeatRequestID?
 }
 
 extension SelectionOutcome {

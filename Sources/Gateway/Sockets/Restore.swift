@@ -19,6 +19,7 @@ extension SocketGateway {
         @Nullable var queueEventId: EventID?
         @Nullable var seatEventId: EventID?
         var selectedSeats: [SeatID] = []
+        var generalAdmission: [String: Int]?
         let lastActivity: ServerTime
         /// Nothing of the state is left: the queue was cleared, say, and no seat is held.
         var isEmpty: Bool { eventId == nil && queueEventId == nil && seatEventId == nil }
@@ -85,6 +86,7 @@ extension SocketGateway {
         }
         let selection = try await seating.selection(of: user, in: event)
         restored.selectedSeats = selection.seats
+        restored.generalAdmission = StandingPlaces.counted(selection.seats)
         restored.seq = selection.seq
         if let expiresAt = selection.expiresAt, let fence = selection.fence, !selection.seats.isEmpty {
             restored.holds = Restored.Holds(expiresAt: expiresAt, fence: fence)

@@ -1,5 +1,6 @@
 import Events
 import HoldfastCore
+import Logging
 import Presence
 import SocketIO
 import WaitingRoom
@@ -25,6 +26,17 @@ extension SocketGateway {
             for own in sockets.sockets(of: user) { await leave(Whereabouts(place: .queue, event: event.id), own) }
             try await presence.leave(.queue, of: event.id, user: user)
             return try await standings.payload(.none, of: user, in: event.id)
+        }
+    }
+
+    /// People have taken a place, here or elsewhere: all their sockets here report that they are there, and show it.
+    func arrived(_ users: [UserID], inQueueOf event: EventID) async {
+        for socket in users.flatMap({ sockets.sockets(of: $0) }) {
+            do {
+                try await enter(Whereabouts(place: .queue, event: event), socket)
+            } catch {
+                logger.debug("socket not put into the queue", metadata: ["error": "\(error)"])
+            }
         }
     }
 }

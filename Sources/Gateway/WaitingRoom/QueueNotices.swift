@@ -6,7 +6,7 @@ import WaitingRoom
 /// Tells people what became of their place in the queue: each only their own.
 struct QueueNotices: Sendable {
     let sockets: LocalSockets
-    let passes: EntryPassSigner
+    let passes: EntryPasses
     let logger: Logger
 
     private struct Position: Encodable, Sendable {
@@ -16,6 +16,7 @@ struct QueueNotices: Sendable {
         let totalWaiting: Int
         let queueSize: Int
         @Nullable var etaSeconds: Int?
+        let etaRange: EtaRange?
     }
     private struct Allowed: Encodable, Sendable {
         let eventId: EventID
@@ -47,14 +48,21 @@ struct QueueNotices: Sendable {
         }
     }
 
-    private func standing(_ event: EventID, _ position: Int?, _ ahead: Int?, _ total: Int, _ eta: Int?) -> Position {
+    private func standing(
+        _ event: EventID,
+        _ position: Int?,
+        _ ahead: Int?,
+        _ total: Int,
+        _ eta: QueueEstimate.Wait?
+    ) -> Position {
         Position(
             eventId: event,
             position: position,
             ahead: ahead,
             totalWaiting: total,
             queueSize: total,
-            etaSeconds: eta
+            etaSeconds: eta?.seconds,
+            etaRange: eta.map { EtaRange($0) }
         )
     }
 
@@ -62,7 +70,7 @@ struct QueueNotices: Sendable {
         let listeners = sockets.sockets(of: user)
         guard !listeners.isEmpty else { return }
         do {
-            let token = try await passes.sign(user: user, event: event, issuedAt: .now, expiresAt: expiresAt)
+            let token = try await passes.token(for: user, in: event, expiresAt: expiresAt)
             let payload = Allowed(eventId: event, entryToken: token, expiresAt: expiresAt)
             for socket in listeners { socket.emit("queue-entry-allowed", payload) }
         } catch {

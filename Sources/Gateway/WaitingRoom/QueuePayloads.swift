@@ -11,13 +11,27 @@ struct StandingPayload: Encodable, Sendable {
     @Nullable var ahead: Int?
     @Nullable var totalWaiting: Int?
     @Nullable var etaSeconds: Int?
+    let etaRange: EtaRange?
     let entryToken: String?
     let expiresAt: ServerTime?
 }
 
+/// Between how many seconds the wait is likely to be. Not measured: what the rules allow, while nobody was let in of late.
+struct EtaRange: Encodable, Sendable {
+    let low: Int
+    let high: Int
+    let measured: Bool
+
+    init(_ wait: QueueEstimate.Wait) {
+        low = wait.low
+        high = wait.high
+        measured = wait.isMeasured
+    }
+}
+
 /// Puts standings into words and adds the entry pass of who is let in.
 struct StandingWriter: Sendable {
-    let passes: EntryPassSigner
+    let passes: EntryPasses
 
     func payload(_ standing: QueueStanding, of user: UserID, in event: EventID) async throws -> StandingPayload {
         switch standing {
@@ -36,7 +50,8 @@ struct StandingWriter: Sendable {
                 ahead: nil,
                 totalWaiting: nil,
                 etaSeconds: nil,
-                entryToken: try await passes.sign(user: user, event: event, issuedAt: .now, expiresAt: expiresAt),
+                etaRange: nil,
+                entryToken: try await passes.token(for: user, in: event, expiresAt: expiresAt),
                 expiresAt: expiresAt
             )
         }
@@ -48,7 +63,7 @@ struct StandingWriter: Sendable {
         position: Int? = nil,
         ahead: Int? = nil,
         total: Int? = nil,
-        eta: Int? = nil
+        eta: QueueEstimate.Wait? = nil
     ) -> StandingPayload {
         StandingPayload(
             eventId: event,
@@ -56,7 +71,8 @@ struct StandingWriter: Sendable {
             position: position,
             ahead: ahead,
             totalWaiting: total,
-            etaSeconds: eta,
+            etaSeconds: eta?.seconds,
+            etaRange: eta.map { EtaRange($0) },
             entryToken: nil,
             expiresAt: nil
         )
@@ -88,5 +104,30 @@ struct QueueStatePayload: Encodable {
         mode = state.mode.rawValue
         paused = state.paused
         enabled = state.enabled
+    }
+}
+
+/// A lobby's draw as its people see it.
+struct DrawPayload: Encodable {
+    struct Revealed: Encodable {
+        let secret: String
+    }
+
+    let eventId: String
+    let commitment: String
+    let rosterRoot: String
+    let rosterSize: Int
+    let rosterClosed: Bool
+    let revealed: Revealed?
+    let proof: DrawProof?
+
+    init(_ draw: PublishedDraw, _ proof: DrawProof?) {
+        eventId = draw.eventId
+        commitment = draw.commitment
+        rosterRoot = draw.rosterRoot
+        rosterSize = draw.leaves.count
+        rosterClosed = draw.rosterClosed
+        revealed = draw.secret.map { Revealed(secret: $0) }
+        self.proof = proof
     }
 }

@@ -2,6 +2,7 @@ import Events
 import HTTPTypes
 import HoldfastCore
 import Hummingbird
+import NIOCore
 import Presence
 import Sessions
 import WaitingRoom
@@ -20,6 +21,8 @@ struct QueueRoutes: Sendable {
         group.post("check/{eventId}", use: check)
         group.get("status/{eventId}", use: status)
         group.post("leave/{eventId}", use: leave)
+        group.get("draw/{eventId}", use: draw)
+        group.get("draw/{eventId}/roster", use: roster)
         group.get("admin/{eventId}", use: state)
         group.patch("admin/{eventId}", use: change)
         group.post("admin/clear/{eventId}", use: clear)
@@ -49,6 +52,22 @@ struct QueueRoutes: Sendable {
         return .json(try await standings.payload(.none, of: user, in: event.id))
     }
 
+    private func draw(_ request: Request, _ context: GatewayContext) async throws -> Response {
+        let user = try await authenticator.signedIn(request).userID
+        let event = try await events.existing(context.eventID())
+        let (draw, proof) = try await waitingRoom.draws.draw(of: event, for: user)
+        return .json(DrawPayload(draw, proof))
+    }
+
+    /// For anybody, signed in or not: it names nobody, and a draw that only those in it can check is not public.
+    private func roster(_ request: Request, _ context: GatewayContext) async throws -> Response {
+        let event = try await events.existing(context.eventID())
+        let (bytes, isFinal) = try await waitingRoom.draws.document(of: event)
+        var response = Response.json(bytes: ByteBuffer(bytes: bytes))
+        response.headers[.cacheControl] = isFinal ? "public, max-age=31536000, immutable" : "public, max-age=1"
+        return response
+    }
+
     private func state(_ request: Request, _ context: GatewayContext) async throws -> Response {
         _ = try await authenticator.administrator(request)
         let event = try await events.existing(context.eventID())
@@ -61,6 +80,7 @@ struct QueueRoutes: Sendable {
             let ratePerMinute: Int?
             let passSeconds: Int?
             let paused: Bool?
+            let mode: String?
         }
         let admin = try await authenticator.administrator(request)
         let event = try context.eventID()
@@ -71,6 +91,16 @@ struct QueueRoutes: Sendable {
             passSeconds: body.passSeconds,
             paused: body.paused
         )
+        if let mode = body.mode, mode != (try await events.existing(event)).queue.mode.rawValue {
+            throw Problem.invalid(
+                .init("mode", "is fixed when the event is made: people have taken places, or lots, by it")
+            )
+        }
+        guard change != QueueChange() || body.mode != nil else {
+            throw Problem.invalid(
+                .init("body", "must name at least one of maxActive, ratePerMinute, passSeconds and paused")
+            )
+        }
         guard let state = try await waitingRoom.update(event, change) else { throw Problem.noSuchEvent }
         let facts: [String: String?] = [
             "maxActive": body.maxActive.map(String.init), "ratePerMinute": body.ratePerMinute.map(String.init),
@@ -93,7 +123,7 @@ struct QueueRoutes: Sendable {
     }
 
     private func keys(_ request: Request, _ context: GatewayContext) async throws -> Response {
-        var response = Response.json(bytes: .init(string: standings.passes.jwks))
+        var response = Response.json(bytes: .init(string: standings.passes.signer.jwks))
         response.headers[.cacheControl] = "public, max-age=300"
         return response
     }

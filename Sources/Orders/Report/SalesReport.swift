@@ -33,7 +33,7 @@ extension Orders {
                 coalesce(sum(c.price) FILTER (WHERE r.status = 'paid'), 0)::bigint,
                 count(*) FILTER (WHERE r.status = 'paid'),
                 count(*) FILTER (WHERE r.status IN ('pending', 'paying')),
-                count(*) FILTER (WHERE c.seat_id IS NULL)
+                count(*) FILTER (WHERE c.seat_id IS NULL AND NOT s.blocked)
             FROM seats s
             LEFT JOIN seat_claims c ON c.event_id = s.event_id AND c.seat_id = s.seat_id AND c.live
             LEFT JOIN reservations r ON r.id = c.reservation_id

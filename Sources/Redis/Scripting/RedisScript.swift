@@ -18,6 +18,11 @@ package struct RedisScript: Sendable {
         let digest = Insecure.SHA1.hash(data: source)
         sha1 = String(decoding: digest.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }, as: UTF8.self)
     }
+
+    /// Makes Redis know the script, for a pipeline whose calls must run in their order also the first time.
+    package var load: RedisCommand {
+        RedisCommand("SCRIPT", "LOAD", RedisArgument(bytes: source))
+    }
 }
 
 /// One call of a script, for a pipeline of them.

@@ -1,32 +1,32 @@
 -- MarkReserved: seats that PostgreSQL has given to a reservation leave the hold and become claims.
 --
--- ARGV[5] user   ARGV[6] claim, unique to one taking of the seats   ARGV[7] order, rising with each taking of a seat
--- ARGV[8…] seats, at least one
+-- ARGV[6] user   ARGV[7] claim, unique to one taking of the seats   ARGV[8] order, rising with each taking of a seat
+-- ARGV[9…] seats, at least one
 -- Returns {"OK", epoch, seq}. O(seats). Safe to repeat, also late: a claim given back stays given back, and a later
 -- claim of a seat is not undone by the word about an earlier one.
 --
 -- PostgreSQL has decided, so whoever else holds such a seat here loses it. That takes a hold that ended between the
 -- check and the commit, and a quick second person.
 expire_due(100)
-local user, claim, order, seats = ARGV[5], ARGV[6], tonumber(ARGV[7]), arguments(8)
-if redis.call("ZSCORE", FREED, claim) then return {"OK", epoch, seq} end
-local before = redis.call("HMGET", CLAIMS, unpack(seats))
-local holders = redis.call("HMGET", HOLDS, unpack(seats))
+local user, claim, order, seats = ARGV[6], ARGV[7], tonumber(ARGV[8]), arguments(9)
+if call("ZSCORE", FREED, claim) then return done({"OK", epoch, seq}) end
+local before = call("HMGET", CLAIMS, unpack(seats))
+local holders = call("HMGET", HOLDS, unpack(seats))
 local marked, leaving = {}, {}
 for i, seat in ipairs(seats) do
     local owner, former, former_order = parse_claim(before[i])
     if former ~= claim and former_order <= order then
         if owner then
-            if redis.call("HINCRBY", CLAIMANTS, owner, -1) <= 0 then redis.call("HDEL", CLAIMANTS, owner) end
+            if call("HINCRBY", CLAIMANTS, owner, -1) <= 0 then call("HDEL", CLAIMANTS, owner) end
         end
-        redis.call("HSET", CLAIMS, seat, user .. "|" .. claim .. "|" .. digits(order))
-        redis.call("HINCRBY", CLAIMANTS, user, 1)
+        call("HSET", CLAIMS, seat, user .. "|" .. claim .. "|" .. digits(order))
+        call("HINCRBY", CLAIMANTS, user, 1)
         marked[#marked + 1] = seat
     end
     if holders[i] then
         leaving[holders[i]] = leaving[holders[i]] or {}
         table.insert(leaving[holders[i]], seat)
-        redis.call("HDEL", HOLDS, seat)
+        call("HDEL", HOLDS, seat)
     end
 end
 for holder, gone in pairs(leaving) do
@@ -37,5 +37,6 @@ for holder, gone in pairs(leaving) do
         if holder ~= user then notify("x", holder, hold.expires_ms, gone) end
     end
 end
-publish("r", marked)
-return {"OK", epoch, seq}
+mark(marked, "r")
+publish("r", marked, user)
+return done({"OK", epoch, seq})

@@ -33,18 +33,36 @@ extension Seating {
         in event: EventID,
         epoch: Int64
     ) async throws -> Bool {
-        guard !seats.isEmpty else { return true }
-        let arguments =
-            [RedisArgument(user.rawValue), RedisArgument(claim.description), RedisArgument(order)]
-            + seats.map { RedisArgument($0.rawValue) }
+        let places = try await places(seats, of: event)
+        guard !places.isEmpty else { return true }
+        let arguments = [RedisArgument(user.rawValue), RedisArgument(claim.description), RedisArgument(order)] + places
         return try await state.run(SeatScript.markReserved, event, arguments, onlyIn: epoch).status == .ok
     }
 
     /// Puts the seats of a reservation that ended back on sale. Safe to repeat.
     package func free(_ seats: [SeatID], claim: ClaimID, in event: EventID) async throws {
-        guard !seats.isEmpty else { return }
-        let arguments = [RedisArgument(claim.description)] + seats.map { RedisArgument($0.rawValue) }
-        _ = try await state.run(SeatScript.free, event, arguments)
+        let places = try await places(seats, of: event)
+        guard !places.isEmpty else { return }
+        _ = try await state.run(SeatScript.free, event, [RedisArgument(claim.description)] + places)
+    }
+
+    /// Takes seats off sale, or puts them back: in PostgreSQL, then in Redis, then everyone is told. Safe to repeat.
+    ///
+    /// Whoever holds such a seat loses it; seats of reservations stay as they are.
+    /// - Returns: the seats that are as asked now.
+    package func setBlocked(_ isBlocked: Bool, _ seats: [SeatID], in event: Event) async throws -> [SeatID] {
+        let seats = try Self.distinct(seats)
+        let changed = try await events.setBlocked(isBlocked, seats, of: event.id)
+        guard !changed.isEmpty else { return [] }
+        let arguments = [isBlocked ? "1" : "0"] + (try await places(changed, of: event.id))
+        _ = try await state.run(SeatScript.block, event.id, arguments)
+        return changed.sorted()
+    }
+
+    private func places(_ seats: [SeatID], of event: EventID) async throws -> [RedisArgument] {
+        guard let event = try await events.event(event) else { return [] }
+        let layout = try await events.layout(of: event)
+        return seats.compactMap { layout.place($0) }
     }
 }
 

@@ -4,11 +4,15 @@ package import NIOCore
 
 /// What the scripts publish on an event's channel.
 ///
-/// - Shape: `l`, `f` or `r`, then the seq, a line feed, and the JSON that goes to browsers as it is;
-///   `x` or `w`, then user, expiry in milliseconds and a JSON array of seats, each after a line feed; `z` and a seq.
+/// - Shape: `l`, `f` or `r`, then the seq, the user and the connection that acted, or nothing, and the JSON that goes to
+///   browsers as it is, each after a line feed; `e`, then user and connection; `x` or `w`, then user, expiry in
+///   milliseconds and a JSON array of seats; `z` and a seq.
 package enum SeatMessage: Sendable, Equatable {
     /// To everyone in the seat room. `payload` is `{"eventId","seatIds","seq"}`, ready to be sent.
-    case change(SeatChange.Kind, seq: Int64, payload: ByteBuffer)
+    /// `by` is whose seats they are, for instances only: it is told to nobody else.
+    case change(SeatChange.Kind, seq: Int64, payload: ByteBuffer, by: SeatActor? = nil)
+    /// A hold has more time.
+    case extended(by: SeatActor)
     /// To the holder only: these seats are no longer theirs.
     case holdExpired(user: UserID, seats: [SeatID], expiresAt: ServerTime)
     /// To the holder only: a minute ahead, or less for short holds.
@@ -22,14 +26,20 @@ package enum SeatMessage: Sendable, Equatable {
         guard let type = bytes.readInteger(as: UInt8.self) else { return nil }
         switch type {
         case UInt8(ascii: "l"), UInt8(ascii: "f"), UInt8(ascii: "r"):
-            guard let seq = Self.readLine(&bytes).flatMap({ Int64($0) }), bytes.readableBytes > 0 else { return nil }
+            guard let seq = Self.readLine(&bytes).flatMap({ Int64($0) }), let user = Self.readLine(&bytes),
+                let connection = Self.readLine(&bytes), bytes.readableBytes > 0
+            else { return nil }
             let kind: SeatChange.Kind =
                 switch type {
                 case UInt8(ascii: "l"): .locked
                 case UInt8(ascii: "f"): .released
                 default: .reserved
                 }
-            self = .change(kind, seq: seq, payload: bytes.slice())
+            let actor = UserID(user).map { SeatActor(user: $0, connection: connection) }
+            self = .change(kind, seq: seq, payload: bytes.slice(), by: actor)
+        case UInt8(ascii: "e"):
+            guard let user = Self.readLine(&bytes).flatMap({ UserID($0) }) else { return nil }
+            self = .extended(by: SeatActor(user: user, connection: String(buffer: bytes)))
         case UInt8(ascii: "x"), UInt8(ascii: "w"):
             guard let user = Self.readLine(&bytes).flatMap({ UserID($0) }),
                 let expiresAtMs = Self.readLine(&bytes).flatMap({ Int64($0) }),
@@ -57,6 +67,18 @@ package enum SeatMessage: Sendable, Equatable {
     }
 }
 
+/// Who changed their seats, and over which connection.
+package struct SeatActor: Sendable, Equatable {
+    package let user: UserID
+    /// As ``SelectionOptions/connection`` said; empty when it was no connection of theirs, as with a request over HTTP.
+    package let connection: String
+
+    package init(user: UserID, connection: String) {
+        self.user = user
+        self.connection = connection
+    }
+}
+
 extension SeatChange {
     private struct Payload: Decodable {
         let seatIds: [SeatID]
@@ -64,7 +86,7 @@ extension SeatChange {
 
     /// A message as the log keeps it. Nil for what is no change.
     init?(logged bytes: ByteBuffer) {
-        guard case .change(let kind, let seq, let payload) = SeatMessage(bytes),
+        guard case .change(let kind, let seq, let payload, _) = SeatMessage(bytes),
             let decoded = try? JSONDecoder().decode(Payload.self, from: Data(payload.readableBytesView))
         else { return nil }
         self.init(seq: seq, kind: kind, seatIDs: decoded.seatIds)

@@ -8,13 +8,16 @@ package struct SeatSnapshot: Sendable, Equatable {
 
     package let seq: Int64
     package let layoutVersion: Int
-    /// One character per seat in layout order: `a`, `l` or `r`.
+    /// One character per numbered seat in layout order: `a`, `l` or `r`; also for a seat that is not on sale.
     package let statuses: [UInt8]
+    /// The free places of each standing area, in layout order.
+    package let standingLeft: [Int]
 
-    package init(seq: Int64, layoutVersion: Int, statuses: [UInt8]) {
+    package init(seq: Int64, layoutVersion: Int, statuses: [UInt8], standingLeft: [Int] = []) {
         self.seq = seq
         self.layoutVersion = layoutVersion
         self.statuses = statuses
+        self.standingLeft = standingLeft
     }
 }
 

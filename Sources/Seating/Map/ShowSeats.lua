@@ -1,5 +1,5 @@
--- ShowSeats: every seat that is not free, and the message up to which that is true.
+-- ShowSeats: the letter of every place, and the message up to which that is true.
 --
--- Returns {"OK", epoch, seq, held seats, claimed seats}. O(seats taken).
+-- Returns {"OK", epoch, seq, letters}. O(places) at the speed of memory: 60,000 take some 20 µs.
 expire_due(100)
-return {"OK", epoch, seq, redis.call("HKEYS", HOLDS), redis.call("HKEYS", CLAIMS)}
+return done({"OK", epoch, seq, call("GET", MAP) or ""})

@@ -7,10 +7,11 @@ import Synchronization
 /// its seats.
 final class SnapshotCache: Sendable {
     private struct Entry {
-        let task: Task<SeatSnapshot, any Error>
+        let task: Task<SeatMap, any Error>
         let layoutVersion: Int
         /// Taken when the read began, so that nobody sees a map older than ``lifetime``.
         let startedAt: ContinuousClock.Instant
+        var map: SeatMap?
     }
 
     private static let lifetime: Duration = .milliseconds(100)
@@ -19,11 +20,11 @@ final class SnapshotCache: Sendable {
 
     private let entries = Mutex<[EventID: Entry]>([:])
 
-    func snapshot(
+    func map(
         of event: EventID,
         layoutVersion: Int,
-        read: @escaping @Sendable () async throws -> SeatSnapshot
-    ) async throws -> SeatSnapshot {
+        read: @escaping @Sendable () async throws -> SeatMap
+    ) async throws -> SeatMap {
         let now = ContinuousClock().now
         let task = entries.withLock { entries in
             if let entry = entries[event], entry.layoutVersion == layoutVersion,
@@ -41,7 +42,9 @@ final class SnapshotCache: Sendable {
             return task
         }
         do {
-            return try await task.value
+            let map = try await task.value
+            entries.withLock { if $0[event]?.task == task { $0[event]?.map = map } }
+            return map
         } catch {
             // A failure is for those who waited for it; the next caller reads again.
             entries.withLock { if $0[event]?.task == task { $0[event] = nil } }
@@ -49,8 +52,36 @@ final class SnapshotCache: Sendable {
         }
     }
 
-    /// The next caller reads again.
-    func forget(_ event: EventID) {
-        entries.withLock { $0[event] = nil }
+    /// The next caller reads again, unless somebody did since this map was read.
+    func forget(_ map: SeatMap?, of event: EventID) {
+        entries.withLock { entries in
+            if map == nil || entries[event]?.map === map { entries[event] = nil }
+        }
+    }
+}
+
+/// One reading of the map, and the seats that this instance has gone after since.
+///
+/// People who ask for the best seats at one moment read the same map. Each is sent after other seats than those before,
+/// so they need not race in Redis for the same ones.
+final class SeatMap: Sendable {
+    let snapshot: SeatSnapshot
+    private let letters: Mutex<[UInt8]>
+
+    init(_ snapshot: SeatSnapshot) {
+        self.snapshot = snapshot
+        letters = Mutex(snapshot.statuses)
+    }
+
+    /// Whether somebody was sent after seats of this map.
+    var hasIntentions: Bool { letters.withLock { $0 != snapshot.statuses } }
+
+    /// Candidates by the map as it is, less what others here were sent after.
+    func candidates(_ search: BestSeats) -> BestSeats.Candidates {
+        letters.withLock { letters in
+            let found = search.candidates(in: letters)
+            for ordinal in found.groups.first ?? [] { letters[ordinal] = SeatSnapshot.locked }
+            return found
+        }
     }
 }

@@ -96,19 +96,30 @@ struct SeatRebuild: Sendable {
         )
         let claims = try await connection.query(
             """
-            SELECT seat_id, user_id, reservation_id::text, claim_number FROM seat_claims
-            WHERE event_id = \(event.rawValue)::uuid AND live
+            SELECT s.ordinal, s.seat_id, c.user_id, c.reservation_id::text, c.claim_number
+            FROM seats s
+            LEFT JOIN seat_claims c ON c.event_id = s.event_id AND c.seat_id = s.seat_id AND c.live
+            WHERE s.event_id = \(event.rawValue)::uuid AND (s.blocked OR c.seat_id IS NOT NULL)
             """
+        )
+        let places = try await connection.query(
+            "SELECT count(*) FROM seats WHERE event_id = \(event.rawValue)::uuid"
         )
         var arguments = [
             "load", RedisArgument(epoch), RedisArgument((epoch - 1) * Self.messagesPerEpoch),
-            RedisArgument(keys.channel),
+            RedisArgument(keys.channel), RedisArgument(try places.first?.decode(Int.self) ?? 0),
         ]
-        arguments.reserveCapacity(4 + claims.count * 2)
+        arguments.reserveCapacity(5 + claims.count * 2)
         for row in claims {
-            let (seat, user, reservation, number) = try row.decode((String, String, String, Int).self)
-            arguments.append(RedisArgument(seat))
-            arguments.append(RedisArgument("\(user)|\(reservation):\(number)"))
+            let (ordinal, seat, user, reservation, number) = try row.decode(
+                (Int, String, String?, String?, Int?).self
+            )
+            arguments.append(RedisArgument("\(ordinal):\(seat)"))
+            if let user, let reservation, let number {
+                arguments.append(RedisArgument("\(user)|\(reservation):\(number)"))
+            } else {
+                arguments.append("|blocked")
+            }
         }
         _ = try SeatReply(
             try await redis.eval(SeatScript.rebuild, keys: keys.all, arguments: arguments),

@@ -132,10 +132,11 @@ package enum SoldSeats {
         )
     }
 
-    /// In one order for everybody, so that two transactions never wait for each other.
+    /// Those that exist and are on sale, in one order for everybody, so that two transactions never wait for each other.
     private static func lockSeats(_ ids: [String], _ event: String) -> PostgresQuery {
         """
-        SELECT seat_id FROM seats WHERE event_id = \(event)::uuid AND seat_id = ANY(\(ids)::text[])
+        SELECT seat_id FROM seats
+        WHERE event_id = \(event)::uuid AND seat_id = ANY(\(ids)::text[]) AND NOT blocked
         ORDER BY seat_id FOR NO KEY UPDATE
         """
     }

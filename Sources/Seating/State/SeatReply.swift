@@ -9,6 +9,8 @@ struct SeatReply: Sendable {
         case unavailable = "UNAVAILABLE"
         case notAdmitted = "PASS"
         case notOpen = "CLOSED"
+        case orphan = "ORPHAN"
+        case short = "SHORT"
         case limit = "LIMIT"
         case nothing = "NOTHING"
         case reset = "RESET"
@@ -41,16 +43,20 @@ struct SeatReply: Sendable {
         return array
     }
 
-    func seats(_ index: Int) throws(RedisError) -> [SeatID] {
+    /// Ids, or places as the scripts write them: ordinal, colon, id.
+    func seats(_ index: Int, asPlaces: Bool = true) throws(RedisError) -> [SeatID] {
         var seats: [SeatID] = []
         for value in try array(index) {
-            guard let seat = value.string.flatMap({ SeatID($0) }) else { throw unexpected("seats", at: index) }
+            let text =
+                asPlaces
+                ? value.string.flatMap { $0.split(separator: ":", maxSplits: 1).last } : value.string.map { $0[...] }
+            guard let seat = text.flatMap({ SeatID(String($0)) }) else { throw unexpected("seats", at: index) }
             seats.append(seat)
         }
         return seats
     }
 
-    /// What the scripts' `answer` tells: status, epoch, seq, expiry, fence, extensions, seats, refused seats.
+    /// What the scripts' `answer` tells: status, epoch, seq, expiry, fence, extensions, seats, and the seats given, or refused.
     func selection() throws(RedisError) -> Selection {
         let seq = try integer(2)
         let seats = try seats(6).sorted()
@@ -65,6 +71,7 @@ struct SeatReply: Sendable {
         }
         return Selection(
             seats: seats,
+            given: status == .ok ? try self.seats(7).sorted() : [],
             expiresAt: ServerTime(millisecondsSinceEpoch: try integer(3)),
             fence: Fence(epoch: try integer(1), counter: try integer(4)),
             extensionsLeft: max(0, Selection.maxExtensions - Int(try integer(5))),

@@ -38,19 +38,22 @@ final class SeatState: Sendable {
 
     /// Runs one action, rebuilding the state first if it must be.
     ///
-    /// - Parameter pinned: only in this life of the state. In another one nothing is done: it is rebuilt if need be, and
-    ///   the reply is `otherEpoch` or `rebuild`.
+    /// - Parameters:
+    ///   - actor: the connection that acts, if one does; see ``SeatMessage``.
+    ///   - pinned: only in this life of the state. In another one nothing is done: it is rebuilt if need be, and
+    ///     the reply is `otherEpoch` or `rebuild`.
     /// - Throws: ``Problem`` with `rebuilding` while another instance rebuilds for longer than a caller should wait.
     func run(
         _ script: RedisScript,
         _ event: EventID,
         _ arguments: [RedisArgument] = [],
+        actor: String = "",
         onlyIn pinned: Int64? = nil
     ) async throws -> SeatReply {
         var epoch = if let pinned { pinned } else { try await knownEpoch(of: event) }
         // One round per way a state can change under us: lost, then rebuilt by another. More would be a storm.
         for _ in 0..<4 {
-            let call = call(script, event, epoch: epoch, arguments)
+            let call = call(script, event, epoch: epoch, arguments, actor: actor)
             let reply = try SeatReply(
                 try await redis.eval(script, keys: call.keys, arguments: call.arguments),
                 of: script
@@ -70,11 +73,13 @@ final class SeatState: Sendable {
         _ script: RedisScript,
         _ event: EventID,
         epoch: Int64,
-        _ arguments: [RedisArgument]
+        _ arguments: [RedisArgument],
+        actor: String = ""
     ) -> RedisScriptCall {
         let keys = SeatingKeys(event: event)
         let common = [
             RedisArgument(nowMs()), RedisArgument(epoch), RedisArgument(event.rawValue), RedisArgument(keys.channel),
+            RedisArgument(actor),
         ]
         return RedisScriptCall(script, keys: keys.all + [passesKey(event)], arguments: common + arguments)
     }

@@ -20,28 +20,29 @@ package struct ServerSideEvent: Sendable {
 }
 
 extension Namespace {
-    /// Called with what other nodes emit for the nodes themselves; what it returns is the acknowledgement. Each call is
-    /// a task: two events may overtake each other.
+    /// Called with what other nodes emit for the nodes themselves; what it returns is the acknowledgement.
+    ///
+    /// Events of one node are handled one after another, in its order, whatever their names.
     package func on<Answer: Encodable & Sendable>(
         serverSide event: String,
         _ body: @escaping @Sendable (ServerSideEvent) async throws -> Answer
     ) {
-        self.setServerSide(event) { event in
-            // Nobody awaits this task: the asker has a deadline.
-            Task {
+        self.setServerSide(event) { [jobs = self.server.serverSideJobs] event in
+            let isTaken = jobs.submit(from: event.node) {
                 let value = try? await body(event)
                 event.answer?(value.map { encodeArguments([$0])[0] })
             }
+            if !isTaken { event.answer?(nil) }
         }
     }
 
     package func on(serverSide event: String, _ body: @escaping @Sendable (ServerSideEvent) async -> Void) {
-        self.setServerSide(event) { event in
-            // Nobody awaits this task: the asker has a deadline.
-            Task {
+        self.setServerSide(event) { [jobs = self.server.serverSideJobs] event in
+            let isTaken = jobs.submit(from: event.node) {
                 await body(event)
                 event.answer?(nil)
             }
+            if !isTaken { event.answer?(nil) }
         }
     }
 

@@ -116,16 +116,50 @@ package final class NamespaceRecovery: Sendable {
 
     // MARK: Data
 
-    /// Data have changed: what they are in a moment is stored.
-    func dataChanged(of socket: Socket) {
-        guard let store = self.store, store.isShared else { return }
+    private static let dataPause = TimeAmount.milliseconds(50)
+
+    /// Data have changed. They are stored at once, and what they become within the next moment is stored at its end.
+    ///
+    /// - Parameter stored: called when another node would find them, or when that cannot be had now.
+    func dataChanged(of socket: Socket, stored: (@Sendable () -> Void)? = nil) {
+        guard let store = self.store, store.isShared else {
+            stored?()
+            return
+        }
         socket.onLoop {
-            guard let session = socket.session, !session.dataWaits else { return }
-            session.dataWaits = true
-            socket.eventLoop.assumeIsolated().scheduleTask(in: .milliseconds(50)) {
-                session.dataWaits = false
-                if socket.isJoined { store.changed(socket.dataAsJSON, of: session) }
+            guard let session = socket.session else {
+                stored?()
+                return
             }
+            session.dataAreStale = true
+            // Before the socket has joined there is nothing to store them with.
+            guard socket.isJoined, stored != nil || !session.dataRest else {
+                stored?()
+                return
+            }
+            self.storeData(of: socket, session, store, stored: stored)
+        }
+    }
+
+    /// The socket has joined: what its data became before is stored.
+    func storeEarlyData(of socket: Socket, _ session: RecoverySession) {
+        guard let store = self.store, store.isShared, session.dataAreStale else { return }
+        self.storeData(of: socket, session, store)
+    }
+
+    private func storeData(
+        of socket: Socket,
+        _ session: RecoverySession,
+        _ store: any RecoveryStore,
+        stored: (@Sendable () -> Void)? = nil
+    ) {
+        session.dataAreStale = false
+        store.changed(socket.dataAsJSON, of: session) { stored?() }
+        guard !session.dataRest else { return }
+        session.dataRest = true
+        socket.eventLoop.assumeIsolated().scheduleTask(in: Self.dataPause) {
+            session.dataRest = false
+            if session.dataAreStale, socket.isJoined { self.storeData(of: socket, session, store) }
         }
     }
 }

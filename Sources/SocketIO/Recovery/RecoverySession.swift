@@ -30,7 +30,9 @@ package final class RecoverySession: @unchecked Sendable {
     /// The connection is gone, the client may come back.
     private(set) var isParked = false
     /// Data have changed since they were stored.
-    var dataWaits = false
+    var dataAreStale = false
+    /// They were stored a moment ago: further changes wait for its end.
+    var dataRest = false
     /// Set until what was missed has been read.
     private(set) var restore: PendingRestore?
     /// What the client is sent in front of the answer to its CONNECT.

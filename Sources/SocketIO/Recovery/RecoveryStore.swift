@@ -117,7 +117,8 @@ package protocol RecoveryStore: AnyObject, Sendable {
     func resumed(_ session: RecoverySession)
     func joined(_ room: String, _ session: RecoverySession)
     func left(_ room: String, _ session: RecoverySession)
-    func changed(_ data: RawJSON?, of session: RecoverySession)
+    /// - Parameter stored: called when another node would find them, or when they cannot be stored.
+    func changed(_ data: RawJSON?, of session: RecoverySession, stored: @escaping @Sendable () -> Void)
     /// Keeps an event to this socket alone, which the caller sends itself.
     func emitted(_ packet: EncodedPacket, at offset: RecoveryOffset, epoch: String, _ session: RecoverySession)
     func ended(_ session: RecoverySession, data: (any Sendable)?, isRecoverable: Bool)
@@ -137,5 +138,7 @@ extension RecoveryStore {
     package func standing(of namespace: String) -> (epoch: String, position: Int)? { nil }
     package func joined(_ room: String, _ session: RecoverySession) {}
     package func left(_ room: String, _ session: RecoverySession) {}
-    package func changed(_ data: RawJSON?, of session: RecoverySession) {}
+    package func changed(_ data: RawJSON?, of session: RecoverySession, stored: @escaping @Sendable () -> Void) {
+        stored()
+    }
 }

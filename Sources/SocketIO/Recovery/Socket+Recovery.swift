@@ -14,6 +14,7 @@ extension Socket {
             recovery.hold(session, self)
             recovery.store?.began(session)
         }
+        recovery.storeEarlyData(of: self, session)
         // In the reference's order, which its clients cope with: they keep events until they are connected.
         for packet in session.takeReplayed() { self.write(packet) }
         self.write(.connected(self.namespace.name, id: self.id, pid: session.pid))

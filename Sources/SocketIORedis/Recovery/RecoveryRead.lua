@@ -13,7 +13,9 @@ local record = redis.call("HGETALL", KEYS[2])
 local session, rooms = {}, {}
 for i = 1, #record, 2 do
     session[record[i]] = record[i + 1]
-    if string.sub(record[i], 1, 2) == "r:" then rooms[#rooms + 1] = {string.sub(record[i], 3), tonumber(record[i + 1])} end
+    if string.sub(record[i], 1, 2) == "r:" then
+        rooms[#rooms + 1] = {string.sub(record[i], 3), tonumber(record[i + 1])}
+    end
 end
 if session.owner ~= ARGV[2] or epoch ~= ARGV[3] or #rooms > MAX_ROOMS then return nothing end
 local from, from_d = tonumber(ARGV[4]), tonumber(ARGV[5])

@@ -12,6 +12,8 @@ enum RecoveryScripts {
     static let claim = script("RecoveryClaim", PackageResources.RecoveryClaim_lua)
     static let read = script("RecoveryRead", PackageResources.RecoveryRead_lua)
 
+    static let all = [head, broadcast, begin, change, emit, end, refresh, claim, read]
+
     private static func script(_ name: String, _ source: [UInt8]) -> RedisScript {
         RedisScript(name: name, source: PackageResources.RecoveryCommon_lua + source)
     }

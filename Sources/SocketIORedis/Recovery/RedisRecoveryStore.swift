@@ -29,7 +29,7 @@ final class RedisRecoveryStore: RecoveryStore, Sendable {
         let server: @Sendable () -> SocketIOServer?
     }
 
-    private struct State {
+    struct State {
         var epochs: [String: String] = [:]
         /// Namespaces whose channel this node listens to.
         var prepared: Set<String> = []
@@ -39,13 +39,11 @@ final class RedisRecoveryStore: RecoveryStore, Sendable {
 
     /// A missed event waits for the disconnection to be seen, which takes at most two heartbeats, and then for its client.
     private static let heartbeatMs = 60_000
-    private static let maxReplayBytes = 16 * 1024 * 1024
-    private static let refreshBatch = 256
 
     private let prefix: String
     private let logger: Logger
-    private let link: Link
-    private let state = Mutex(State())
+    let link: Link
+    let state = Mutex(State())
 
     init(prefix: String, logger: Logger, link: Link) {
         self.prefix = prefix
@@ -56,9 +54,9 @@ final class RedisRecoveryStore: RecoveryStore, Sendable {
     private var settings: ConnectionStateRecovery {
         self.link.server()?.configuration.connectionStateRecovery ?? ConnectionStateRecovery()
     }
-    private var durationMs: Int { max(1, Int(self.settings.maxDisconnectionDuration.nanoseconds / 1_000_000)) }
+    var durationMs: Int { max(1, Int(self.settings.maxDisconnectionDuration.nanoseconds / 1_000_000)) }
 
-    private func keys(_ namespace: String) -> RecoveryKeys { RecoveryKeys(prefix: self.prefix, namespace: namespace) }
+    func keys(_ namespace: String) -> RecoveryKeys { RecoveryKeys(prefix: self.prefix, namespace: namespace) }
 
     // MARK: Calls
 
@@ -105,7 +103,7 @@ final class RedisRecoveryStore: RecoveryStore, Sendable {
         return error
     }
 
-    private func call(
+    func call(
         _ script: RedisScript,
         _ namespace: String,
         keys: [String],
@@ -201,7 +199,7 @@ final class RedisRecoveryStore: RecoveryStore, Sendable {
     func began(_ session: RecoverySession) { self.write(session, data: nil) }
 
     /// Writes the whole record. On the socket's loop.
-    private func write(_ session: RecoverySession, data: RawJSON?) {
+    func write(_ session: RecoverySession, data: RawJSON?) {
         self.call(
             RecoveryScripts.begin,
             session.namespace,
@@ -219,17 +217,22 @@ final class RedisRecoveryStore: RecoveryStore, Sendable {
 
     func joined(_ room: String, _ session: RecoverySession) { self.change(session, "join", RedisArgument(room)) }
     func left(_ room: String, _ session: RecoverySession) { self.change(session, "leave", RedisArgument(room)) }
-    func changed(_ data: RawJSON?, of session: RecoverySession) {
-        self.change(session, "data", RedisArgument(data?.bytes ?? ByteBuffer()))
+    func changed(_ data: RawJSON?, of session: RecoverySession, stored: @escaping @Sendable () -> Void) {
+        self.change(session, "data", RedisArgument(data?.bytes ?? ByteBuffer()), then: stored)
     }
 
-    private func change(_ session: RecoverySession, _ what: RedisArgument, _ value: RedisArgument) {
+    private func change(
+        _ session: RecoverySession,
+        _ what: RedisArgument,
+        _ value: RedisArgument,
+        then: @escaping @Sendable () -> Void = {}
+    ) {
         self.call(
             RecoveryScripts.change,
             session.namespace,
             keys: [self.keys(session.namespace).session(session.pid)],
             [RedisArgument(session.owner), what, value]
-        )
+        ) { _ in then() }
     }
 
     func emitted(_ packet: EncodedPacket, at offset: RecoveryOffset, epoch: String, _ session: RecoverySession) {
@@ -259,140 +262,5 @@ final class RedisRecoveryStore: RecoveryStore, Sendable {
                 RedisArgument(json?.bytes ?? ByteBuffer()),
             ]
         )
-    }
-
-    func claim(_ request: RecoveryRequest) async -> RecoveryClaim? {
-        var offset: RecoveryOffset.Parts?
-        if let text = request.offset {
-            guard let parts = RecoveryOffset.Parts(text) else { return nil }
-            offset = parts
-        }
-        let reply = await self.call(
-            RecoveryScripts.claim,
-            request.namespace,
-            keys: [self.keys(request.namespace).session(request.pid)],
-            [
-                RedisArgument(request.owner), RedisArgument(self.durationMs),
-                RedisArgument(self.link.channel(request.namespace, [])), RedisArgument(request.pid),
-                RedisArgument(offset?.epoch ?? ""), RedisArgument(offset?.broadcast ?? 0),
-                RedisArgument(offset?.direct ?? 0), RedisArgument(offset?.tag ?? ""),
-            ]
-        )
-        guard let reply, reply.count > 5, let broadcast = reply[2].int, let direct = reply[3].int,
-            let number = reply[4].int
-        else { return nil }
-        var fields: [String: RESPValue] = [:]
-        for index in stride(from: 5, to: reply.count - 1, by: 2) {
-            if let name = reply[index].string { fields[name] = reply[index + 1] }
-        }
-        guard let sid = fields["sid"]?.string, let start = fields["start"]?.int else { return nil }
-        var stays: [String: Int] = [:]
-        for (name, value) in fields where name.hasPrefix("r:") { stays[String(name.dropFirst(2))] = value.int ?? 0 }
-        return RecoveryClaim(
-            request,
-            number: number,
-            sid: sid,
-            start: start,
-            stays: stays,
-            data: fields["data"]?.buffer.flatMap { try? RawJSON(validating: $0) },
-            offset: RecoveryOffset(broadcast: broadcast, direct: direct),
-            seen: offset.map { RecoveryOffset(broadcast: $0.broadcast, direct: $0.direct) },
-            epoch: reply[0].string ?? ""
-        )
-    }
-
-    func missed(_ claim: RecoveryClaim) async -> RecoveryReplay? {
-        let keys = self.keys(claim.namespace)
-        // What is published after the reading has to arrive here.
-        await self.link.ready(claim.namespace)
-        let reply = await self.call(
-            RecoveryScripts.read,
-            claim.namespace,
-            keys: [keys.session(claim.pid), keys.directs(claim.pid), keys.everyone],
-            [
-                RedisArgument(claim.owner), RedisArgument(claim.epoch), RedisArgument(claim.offset.broadcast),
-                RedisArgument(claim.offset.direct), RedisArgument(keys.roomPrefix),
-                RedisArgument(Self.maxReplayBytes),
-            ]
-        )
-        guard let reply, reply.count >= 4, let through = reply[1].int, let directCount = reply[2].int,
-            let directs = reply[3].int, 4 + 2 * directs <= reply.count
-        else { return nil }
-        var events: [RecoveryOffset: EncodedPacket] = [:]
-        for index in stride(from: 4, to: reply.count - 1, by: 2) {
-            guard let offset = reply[index].string.flatMap(RecoveryOffset.init(streamID:)),
-                let bytes = reply[index + 1].buffer
-            else { return nil }
-            if index < 4 + 2 * directs {
-                // Kept as it was sent, with its offset.
-                events[offset] = RecoveryNotice.packet(bytes)
-                continue
-            }
-            guard let message = RecoveryNotice.message(bytes, epoch: claim.epoch, number: offset.broadcast)?.0 else {
-                return nil
-            }
-            if message.isFor(sid: claim.sid, since: claim.start, stays: claim.stays) { events[offset] = message.packet }
-        }
-        return RecoveryReplay(
-            epoch: claim.epoch,
-            through: through,
-            events: events.sorted { $0.key < $1.key }.map { .init(offset: $0.key, packet: $0.value) },
-            // A node that was killed may have sent more than it could keep.
-            directCount: max(directCount, claim.seen?.direct ?? 0)
-        )
-    }
-
-    // MARK: Living on
-
-    /// Keeps the sessions of this node's sockets alive, until cancelled.
-    ///
-    /// A tenth of the duration: a killed node's sessions then have nine tenths of it left.
-    func refreshForever() async {
-        while !Task.isCancelled {
-            let pause = Duration.milliseconds(max(50, min(self.durationMs / 10, 10_000)))
-            do { try await Task.sleep(for: pause) } catch { return }
-            await self.refresh()
-        }
-    }
-
-    private func refresh() async {
-        guard let server = self.link.server(), server.configuration.connectionStateRecovery != nil else { return }
-        let sockets = server.recoverableSockets
-        // Somebody has to find out that Redis is back.
-        if sockets.isEmpty, self.state.withLock({ $0.isAway }) {
-            _ = await self.call(RecoveryScripts.head, "/", keys: [], [])
-        }
-        for (namespace, members) in Dictionary(grouping: sockets, by: \.namespace.name) {
-            if !self.state.withLock({ $0.prepared.contains(namespace) }) { await self.prepare(namespace) }
-            var rest = members[...]
-            while !rest.isEmpty {
-                let batch = rest.prefix(Self.refreshBatch).compactMap { socket in socket.session.map { (socket, $0) } }
-                rest = rest.dropFirst(Self.refreshBatch)
-                await self.refresh(batch, namespace)
-            }
-        }
-    }
-
-    private func refresh(_ batch: [(Socket, RecoverySession)], _ namespace: String) async {
-        let keys = self.keys(namespace)
-        let reply = await self.call(
-            RecoveryScripts.refresh,
-            namespace,
-            keys: batch.map { keys.session($0.1.pid) },
-            [RedisArgument(self.durationMs)] + batch.map { RedisArgument($0.1.owner) }
-        )
-        guard let reply else { return }
-        for ((socket, _), state) in zip(batch, reply.dropFirst(2)) {
-            switch state.int {
-            case 0:
-                // Redis was emptied, or slower than a whole duration. The client's offsets are of another life or
-                // before the new beginning: what it missed until now it cannot be sent.
-                socket.withSession { session, data in self.write(session, data: data) }
-            case 2:
-                // The message about it was lost.
-                socket.loseSession()
-            default: break
-            }
-        }
     }
 }

@@ -7,12 +7,17 @@ import Synchronization
 
 /// Lets people in, on one instance at a time.
 ///
-/// Holds a lease of 2 s in Redis, so another instance takes over within 3 s of its death. Should two lead at once for a
-/// moment, no limit is exceeded: the limits are checked in the script that admits, by Redis' clock.
+/// Holds a lease of 2 s in Redis, so another instance takes over within 3 s of its death. A lease is only time: a leader
+/// that was stopped may go on after it. Therefore each term has a number, and Redis refuses the ticks of an earlier term
+/// than it has seen; besides, all limits are checked in the script, by Redis' clock.
 ///
-/// Three loops: each second it opens events that are due and looks which queues there are; each 250 ms it ticks every
-/// queue, in one pipeline; and beside it, right after each tick, writes to PostgreSQL what the tick did, and rebuilds
-/// queues that Redis lost. The sooner an admission is durable, the fewer a Redis that is lost can take back.
+/// Four loops: each second it opens events that are due and looks which queues there are; each 250 ms it reads their
+/// rules, and beside that ticks every queue, in one pipeline; and queues that Redis lost are rebuilt. A tick that chose people is followed by one
+/// transaction that writes them down, and at once by the tick that lets them in: nobody hears of an admission that a
+/// lost Redis could take back.
+///
+/// While PostgreSQL is away passes go on ending and nobody is let in: whoever went in now could buy nothing, and the time
+/// of the pass would run out.
 package struct QueueLeader: Service {
     package typealias StatusChanged = @Sendable (Event) async -> Void
 
@@ -21,8 +26,8 @@ package struct QueueLeader: Service {
     /// Every so many ticks one is published although nothing changed.
     private static let publishEvery = 4
     private static let callsPerPipeline = 64
-    /// Admissions that PostgreSQL does not know, per queue. At the bound nobody is let in until it answers again.
-    private static let maxUndurable = 20_000
+    /// Queues whose admissions are written at once; the others' next tick gives theirs again.
+    private static let writesAtOnce = 8
 
     private let waitingRoom: WaitingRoom
     private let lease: RedisLease
@@ -56,18 +61,23 @@ package struct QueueLeader: Service {
 
     /// Leads without asking anybody, until cancelled.
     func lead() async throws {
-        let term = Term()
+        let term = Term(number: try await waitingRoom.store.nextTerm())
         try await withThrowingDiscardingTaskGroup { group in
             group.addTask { try await every(Self.lookEvery) { try await look(term) } }
-            // One tick that was not settled is as good as many: what is unsettled is in Redis, not here.
+            group.addTask { try await every(Self.tickEvery) { try await readRules(term) } }
+            // One round that was missed is as good as many: what is to be rebuilt is remembered by the term.
             let (ticks, sink) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
             group.addTask {
-                try await every(Self.tickEvery) {
-                    defer { sink.yield() }
-                    try await tick(term)
+                try await withThrowingDiscardingTaskGroup { writes in
+                    try await every(Self.tickEvery) {
+                        defer { sink.yield() }
+                        for (queue, result) in try await tick(term) {
+                            writes.addTask { await admit(queue, result, term) }
+                        }
+                    }
                 }
             }
-            group.addTask { for await _ in ticks { await settle(term) } }
+            group.addTask { for await _ in ticks { await rebuild(term) } }
         }
     }
 
@@ -92,120 +102,117 @@ package struct QueueLeader: Service {
     private func look(_ term: Term) async throws {
         for event in try await waitingRoom.events.openDue() { await onStatusChanged(event) }
         term.serve(try await waitingRoom.store.running())
+        try await readRules(term)
     }
 
-    private func tick(_ term: Term) async throws {
-        let (queues, count) = term.next()
-        var calls: [(event: EventID, call: RedisScriptCall)] = []
-        for queue in queues where !queue.needsRebuild {
-            guard let event = try await waitingRoom.events.event(queue.event), event.queue.enabled else { continue }
-            let rules = QueueScripts.TickRules(
-                epoch: queue.epoch,
-                maxActive: event.queue.maxActive,
-                ratePerMinute: event.queue.ratePerMinute,
-                admits: event.status == .open && !event.queue.paused && queue.undurable < Self.maxUndurable,
-                passMs: Int64(event.queue.passSeconds) * 1_000,
-                publishes: count % Self.publishEvery == 0
-            )
-            calls.append((queue.event, waitingRoom.scripts.tickCall(rules, in: queue.event)))
+    /// From memory mostly; apart from the ticks, which must not wait for PostgreSQL.
+    private func readRules(_ term: Term) async throws {
+        for queue in term.next(counting: false).queues {
+            if let event = try await waitingRoom.events.event(queue.id) { term.read(event) }
         }
+    }
+
+    /// - Returns: what is to be written to PostgreSQL; whoever gets it calls ``admit(_:_:_:)``.
+    private func tick(_ term: Term) async throws -> [(Term.Queue, QueueScripts.TickResult)] {
+        let (queues, count) = term.next()
+        var calls: [(queue: Term.Queue, call: RedisScriptCall)] = []
+        for queue in queues where !queue.needsRebuild {
+            guard let event = queue.event, event.queue.enabled else { continue }
+            let rules = rules(queue, event, term, publishes: count % Self.publishEvery == 0)
+            calls.append((queue, waitingRoom.scripts.tickCall(rules, in: queue.id)))
+        }
+        var chosen: [(Term.Queue, QueueScripts.TickResult)] = []
         for start in stride(from: 0, to: calls.count, by: Self.callsPerPipeline) {
             let chunk = calls[start..<min(start + Self.callsPerPipeline, calls.count)]
             let replies = try await waitingRoom.redis.eval(chunk.map(\.call))
             for (call, reply) in zip(chunk, replies) {
-                switch try? QueueScripts.tickResult(reply) {
-                case .value(let result): term.ticked(call.event, undurable: result.undurable)
-                case .rebuild: term.lost(call.event)
-                case nil: continue  // Its next tick tries again; the other queues must not wait for it.
+                // One that failed is tried again by the next tick; the other queues must not wait for it.
+                guard let tick = try? QueueScripts.tick(reply),
+                    let result = try note(tick, of: call.queue, term)
+                else { continue }
+                let mustWrite = !result.admitting.isEmpty || !result.ended.isEmpty || !call.queue.wasWritten
+                if mustWrite, term.beginWriting(call.queue.id, atMost: Self.writesAtOnce) {
+                    chosen.append((call.queue, result))
                 }
             }
         }
+        return chosen
     }
 
-    private func settle(_ term: Term) async {
-        for queue in term.next(counting: false).queues {
+    private func rules(
+        _ queue: Term.Queue,
+        _ event: Event,
+        _ term: Term,
+        publishes: Bool
+    ) -> QueueScripts.TickRules {
+        QueueScripts.TickRules(
+            epoch: queue.epoch,
+            term: term.number,
+            version: event.queueVersion,
+            maxActive: event.queue.maxActive,
+            ratePerMinute: event.queue.ratePerMinute,
+            admits: event.status == .open && !event.queue.paused && queue.knowsRules(at: .now),
+            publishes: publishes
+        )
+    }
+
+    /// - Throws: `CancellationError` when another leads: the term is over.
+    private func note(
+        _ tick: QueueScripts.Tick,
+        of queue: Term.Queue,
+        _ term: Term
+    ) throws -> QueueScripts.TickResult? {
+        switch tick {
+        case .done(let result):
+            if result.rulesAreOld { waitingRoom.events.forget(queue.id) }
+            return result
+        case .rebuild:
+            term.lost(queue.id)
+            return nil
+        case .fenced:
+            throw CancellationError()
+        }
+    }
+
+    /// Writes down whom a tick chose, and lets them in.
+    private func admit(_ queue: Term.Queue, _ result: QueueScripts.TickResult, _ term: Term) async {
+        guard let event = queue.event else { return }
+        do {
+            let admissions = try await waitingRoom.store.admit(
+                result.admitting,
+                ended: result.ended,
+                at: result.now,
+                passMs: Int64(event.queue.passSeconds) * 1_000,
+                epoch: queue.epoch,
+                in: queue.id
+            )
+            if !queue.wasWritten { try await waitingRoom.rebuild.noteLetIn(queue.id) }
+            try await waitingRoom.store.expire(upTo: result.now, in: queue.id)
+            term.written(queue.id)
+            if let admissions, !admissions.isEmpty {
+                var rules = rules(queue, event, term, publishes: false)
+                (rules.admissions, rules.chosenAt) = (admissions, result.now)
+                let tick = try await waitingRoom.scripts.tick(rules, in: queue.id)
+                if let letIn = try note(tick, of: queue, term)?.letIn, !letIn.isEmpty {
+                    try await waitingRoom.store.note(letIn: letIn, in: queue.id)
+                }
+            }
+        } catch {
+            // They keep their slots, and the next tick gives them again.
+            waitingRoom.logger.debug("admissions not written", metadata: ["error": "\(error)"])
+        }
+        term.endWriting(queue.id)
+    }
+
+    private func rebuild(_ term: Term) async {
+        for queue in term.next(counting: false).queues where queue.needsRebuild {
             do {
-                try await settle(queue, term)
+                let needed = queue.needsDraw ? queue.epoch + 1 : queue.epoch
+                _ = try await waitingRoom.rebuild.run(queue.id, needing: needed)
+                if let epoch = try await waitingRoom.store.epoch(of: queue.id) { term.rebuilt(queue.id, epoch: epoch) }
             } catch {
                 // The next tick tries again; the other queues must not wait for it.
-                waitingRoom.logger.debug("queue not settled", metadata: ["error": "\(error)"])
-            }
-        }
-    }
-
-    private func settle(_ queue: Term.Queue, _ term: Term) async throws {
-        if queue.needsRebuild {
-            let needed = queue.needsDraw ? queue.epoch + 1 : queue.epoch
-            _ = try await waitingRoom.rebuild.run(queue.event, needing: needed)
-            if let epoch = try await waitingRoom.store.epoch(of: queue.event) {
-                term.rebuilt(queue.event, epoch: epoch)
-            }
-        } else if queue.undurable > 0 {
-            var left = queue.undurable
-            while left > 0 {
-                let written = try await waitingRoom.rebuild.settle(queue.event)
-                left = written < 1_000 ? 0 : left - written
-            }
-            term.ticked(queue.event, undurable: 0)
-        }
-    }
-}
-
-extension QueueLeader {
-    /// What one term of a leader knows about the queues it serves.
-    private final class Term: Sendable {
-        struct Queue: Sendable {
-            var event: EventID
-            var epoch: Int64
-            var undurable = 0
-            var needsRebuild: Bool
-            var needsDraw: Bool
-        }
-
-        private struct State {
-            var queues: [EventID: Queue] = [:]
-            var ticks = 0
-        }
-
-        private let state = Mutex(State())
-
-        func serve(_ running: [QueueStore.Running]) {
-            state.withLock { state in
-                var queues: [EventID: Queue] = [:]
-                for found in running {
-                    var queue =
-                        state.queues[found.event]
-                        ?? Queue(event: found.event, epoch: 0, needsRebuild: false, needsDraw: false)
-                    // A rebuild that ended while PostgreSQL was asked knows the later epoch.
-                    queue.epoch = max(queue.epoch, found.epoch)
-                    queue.needsDraw = found.needsDraw
-                    queue.needsRebuild = queue.needsRebuild || found.needsDraw || found.epoch == 0
-                    queues[found.event] = queue
-                }
-                state.queues = queues
-            }
-        }
-
-        func next(counting: Bool = true) -> (queues: [Queue], count: Int) {
-            state.withLock { state in
-                if counting { state.ticks += 1 }
-                return (Array(state.queues.values), state.ticks)
-            }
-        }
-
-        func ticked(_ event: EventID, undurable: Int) {
-            state.withLock { $0.queues[event]?.undurable = undurable }
-        }
-
-        func lost(_ event: EventID) {
-            state.withLock { $0.queues[event]?.needsRebuild = true }
-        }
-
-        func rebuilt(_ event: EventID, epoch: Int64) {
-            state.withLock { state in
-                state.queues[event]?.epoch = epoch
-                state.queues[event]?.needsRebuild = false
-                state.queues[event]?.needsDraw = false
+                waitingRoom.logger.debug("queue not rebuilt", metadata: ["error": "\(error)"])
             }
         }
     }

@@ -25,6 +25,7 @@ struct FeedRoom: Sendable {
     private(set) var waiting = 0
     private(set) var lobby = 0
     private(set) var active = 0
+    private var pace = QueuePace()
     private var epoch: Int64 = 0
     private var tick: Int64 = 0
     /// People whose place is not known yet.
@@ -73,12 +74,10 @@ struct FeedRoom: Sendable {
             // Another life of the queue may have given places anew, as the draw does.
             if news.epoch != epoch || news.number != tick + 1 { isBehind = true }
             (epoch, tick) = (news.epoch, news.number)
-            (waiting, lobby, active) = (news.waiting, news.lobby, news.active)
+            (waiting, lobby, active, pace) = (news.waiting, news.lobby, news.active, news.pace)
             ledger.remove(upTo: news.prefix)
             ledger.remove(news.gone)
-            if let until = news.admittedUntil {
-                for user in news.admitted { settle(user, .admitted(expiresAt: until)) }
-            }
+            for pass in news.admitted { settle(pass.user, .admitted(expiresAt: pass.expiresAt)) }
             for user in news.ended { settle(user, .none) }
         }
     }
@@ -91,7 +90,8 @@ struct FeedRoom: Sendable {
         if found.summary.epoch == epoch, found.summary.tick < tick {
             return false
         }
-        (waiting, lobby, active) = (found.summary.waiting, found.summary.lobby, found.summary.active)
+        (waiting, lobby) = (found.summary.waiting, found.summary.lobby)
+        (active, pace) = (found.summary.active, found.summary.pace)
         ledger.remove(upTo: found.summary.prefix)
         for (user, place) in zip(asked, found.places) {
             newcomers.remove(user)
@@ -134,7 +134,7 @@ struct FeedRoom: Sendable {
     mutating func takeNotices(now: ContinuousClock.Instant, event: Event?) -> [QueueNotice] {
         var notices = Array(pending.values)
         pending.removeAll()
-        let estimate = event.flatMap { QueueEstimate(event: $0, active: active) }
+        let estimate = event.flatMap { QueueEstimate(event: $0, active: active, pace: pace) }
         for (user, watched) in users {
             switch watched.place {
             case .waiting(let qseq, let ahead):
@@ -150,7 +150,7 @@ struct FeedRoom: Sendable {
                         position: position,
                         ahead: position - 1,
                         total: max(waiting, position),
-                        etaSeconds: estimate?.seconds(untilPosition: position)
+                        eta: estimate?.wait(untilPosition: position)
                     )
                 )
             case .lobby:

@@ -154,7 +154,7 @@ extension QueueSummary {
         lobby: 0,
         active: 0,
         admittedTotal: 0,
-        undurable: 0
+        pace: QueuePace()
     )
 }
 

@@ -3,7 +3,7 @@ package import HoldfastCore
 /// What a connected person is told about their place.
 package enum QueueNotice: Sendable, Equatable {
     /// Never worse than what the person was told before.
-    case position(UserID, position: Int, ahead: Int, total: Int, etaSeconds: Int?)
+    case position(UserID, position: Int, ahead: Int, total: Int, eta: QueueEstimate.Wait?)
     case lobby(UserID, total: Int)
     case admitted(UserID, expiresAt: ServerTime)
     /// The pass has ended.

@@ -2,39 +2,71 @@
 --
 -- KEYS as in QueueCommon.
 -- ARGV[1] epoch that PostgreSQL answered with the places   ARGV[2] now_ms, 0 for the server's clock
--- ARGV[3…] user, qseq pairs; qseq 0 for the lobby
+-- ARGV[3] channel of newcomers                             ARGV[4] event, as that channel names it
+-- ARGV[5…] user, qseq pairs, each user once; qseq 0 for the lobby
 -- Returns {"rebuild"} if this Redis knows less than that epoch, else {"ok", summary, standing of each user}, where
 -- {"stale"} means that this place is used up: PostgreSQL had not been told yet that its pass ended.
 -- O(users log waiting). Safe to repeat: a place that is in line or gone stays so.
 local epoch = tonumber(redis.call("HGET", meta, "epoch") or -1)
 if epoch < tonumber(ARGV[1]) then return {"rebuild"} end
 local now_ms = clock(ARGV[2])
-local standings = {}
-local max_qseq = number("max_qseq")
-for index = 3, #ARGV, 2 do
+local prefix, known = number("prefix"), number("max_qseq")
+local last_gone = tonumber(redis.call("ZRANGE", gone, -1, -1)[1] or 0)
+local max_qseq, sparse = known, redis.call("ZCARD", gone)
+local standings, line, signs, newcomers = {}, {}, {}, {}
+for index = 5, #ARGV, 2 do
     local user, qseq = ARGV[index], tonumber(ARGV[index + 1])
-    local expires_at_ms = tonumber(redis.call("ZSCORE", passes, user) or 0)
-    if expires_at_ms > 0 and expires_at_ms <= now_ms then end_pass(user) end
-    if expires_at_ms > now_ms then
+    -- A person has one place, the latest that PostgreSQL gave. One that is here with a lower number was given up, and this
+    -- Redis has not heard of it.
+    local pass = tonumber(redis.call("HGET", pass_places, user) or 0)
+    if pass > 0 then
+        local expires_at_ms = tonumber(redis.call("ZSCORE", passes, user) or 0)
+        if expires_at_ms <= now_ms or (qseq ~= 0 and qseq > pass) then
+            end_pass(user)
+            pass = 0
+        end
+    end
+    local place = tonumber(redis.call("ZSCORE", waiting, user) or redis.call("ZSCORE", away, user)
+        or redis.call("ZSCORE", admitting, user) or 0)
+    if place > 0 and place < qseq then
+        redis.call("ZREM", waiting, user)
+        redis.call("ZREM", away, user)
+        redis.call("ZREM", admitting, user)
+        give_up(place)
+        place, sparse = 0, redis.call("ZCARD", gone)
+    end
+    if pass > 0 then
         standings[#standings + 1] = standing(user, now_ms)
     elseif qseq == 0 then
-        redis.call("SADD", lobby, user)
-        touch(user, now_ms)
-        standings[#standings + 1] = standing(user, now_ms)
+        if redis.call("SADD", lobby, user) == 1 then newcomers[#newcomers + 1] = user end
+        signs[#signs + 1] = text(now_ms)
+        signs[#signs + 1] = user
+        standings[#standings + 1] = {"lobby"}
+    elseif qseq > known then
+        -- Nobody here has heard of this place, so it is neither gone nor set aside: the way of a rush.
+        max_qseq = math.max(max_qseq, qseq)
+        line[#line + 1] = text(qseq)
+        line[#line + 1] = user
+        signs[#signs + 1] = text(now_ms)
+        signs[#signs + 1] = user
+        newcomers[#newcomers + 1] = user
+        local passed = sparse
+        if last_gone >= qseq then passed = redis.call("ZCOUNT", gone, "-inf", "(" .. text(qseq)) end
+        standings[#standings + 1] = {"waiting", text(qseq), text(math.max(0, qseq - 1 - prefix - passed))}
     elseif is_gone(qseq) then
         standings[#standings + 1] = {"stale"}
     else
-        max_qseq = math.max(max_qseq, qseq)
-        if not redis.call("ZSCORE", away, user) then redis.call("ZADD", waiting, qseq, user) end
+        -- A later place than this one is in line: this one is what was given up, and its join is late.
+        if place > qseq then give_up(qseq) end
+        if place == 0 then redis.call("ZADD", waiting, text(qseq), user) end
         touch(user, now_ms)
-        standings[#standings + 1] = {"waiting", text(qseq), false}
+        standings[#standings + 1] = standing(user, now_ms)
     end
 end
+-- At most 100 pairs come at once; Lua unpacks several thousand.
+if #line > 0 then redis.call("ZADD", waiting, unpack(line)) end
+if #signs > 0 then redis.call("ZADD", seen, unpack(signs)) end
 redis.call("HSET", meta, "max_qseq", text(max_qseq), "changed", 1)
--- Positions once all of the batch are in: none of them depends on the others, but the total does.
-for index = 1, #standings do
-    if standings[index][1] == "waiting" and not standings[index][3] then
-        standings[index] = standing(ARGV[1 + index * 2], now_ms)
-    end
-end
-return {"ok", summary(), standings}
+-- Their sockets may be on any instance, and being connected is being there.
+if #newcomers > 0 then redis.call("PUBLISH", ARGV[3], ARGV[4] .. " " .. table.concat(newcomers, " ")) end
+return {"ok", summary(now_ms), standings}

@@ -12,4 +12,4 @@ for index = 2, #ARGV do
     if found[1] == "waiting" or found[1] == "lobby" then touch(ARGV[index], now_ms) end
     standings[#standings + 1] = found
 end
-return {"ok", summary(), standings}
+return {"ok", summary(now_ms), standings}

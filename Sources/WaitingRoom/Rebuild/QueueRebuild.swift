@@ -29,7 +29,7 @@ struct QueueRebuild: Sendable {
             switch try await scripts.claim(needing: max(known, needed, 1), in: event) {
             case .ready: return true
             case .busy: try await Task.sleep(for: Self.pause)
-            case .yours: return try await load(event, clearing: false) != nil
+            case .yours(let now): return try await load(event, clearing: false, now: now) != nil
             }
         }
         throw Problem(.rebuilding, "The waiting room is being restored. Try again in a moment.")
@@ -40,20 +40,26 @@ struct QueueRebuild: Sendable {
         guard try await store.epoch(of: event) != nil else { return 0 }
         let deadline = ContinuousClock.now + Self.patience
         while ContinuousClock.now < deadline {
-            guard try await scripts.claim(needing: -1, in: event) == .yours else {
+            guard case .yours(let now) = try await scripts.claim(needing: -1, in: event) else {
                 try await Task.sleep(for: Self.pause)
                 continue
             }
-            return try await load(event, clearing: true)?.cleared ?? 0
+            return try await load(event, clearing: true, now: now)?.cleared ?? 0
         }
         throw Problem(.rebuilding, "The waiting room is being restored. Try again in a moment.")
     }
 
-    private func load(_ event: EventID, clearing: Bool) async throws -> QueueStore.Content? {
+    private func load(
+        _ event: EventID,
+        clearing: Bool,
+        now: ServerTime
+    ) async throws -> QueueStore.Content? {
         do {
-            // A queue that is only renewed still knows admissions that PostgreSQL does not.
-            while try await settle(event) > 0 {}
-            guard let content = try await store.renew(event, clearing: clearing) else { return nil }
+            // A life that is only renewed still knows whom it let in.
+            try await noteLetIn(event)
+            let order = clearing ? nil : try await store.closeRoster(event)?.order(in: event)
+            let content = try await store.renew(event, clearing: clearing, order: order, now: now)
+            guard let content else { return nil }
             try await load(content, event)
             return content
         } catch {
@@ -65,31 +71,23 @@ struct QueueRebuild: Sendable {
         }
     }
 
-    /// Writes to PostgreSQL what ticks did, oldest first.
-    ///
-    /// - Returns: how many were written; at most 1,000.
-    func settle(_ event: EventID) async throws -> Int {
-        let lines = try await unsettled(event)
-        try await settle(lines, event)
-        return lines.count
-    }
-
-    /// What PostgreSQL was not told yet, oldest first, at most 1,000 lines.
-    func unsettled(_ event: EventID) async throws -> [String] {
-        let key = RedisArgument(WaitingRoomKeys.undurable(event))
-        return try await redis.send(RedisCommand("ZRANGE", key, "0", "999")).array?.compactMap(\.string) ?? []
-    }
-
-    func settle(_ lines: [String], _ event: EventID) async throws {
-        guard !lines.isEmpty else { return }
-        let changes = QueueChanges.read(lines)
-        if !changes.isEmpty { try await store.settle(changes, in: event) }
-        // These lines and no others: another leader's stay, and those of a new life, whose numbers begin anew.
-        let arguments = [RedisArgument(WaitingRoomKeys.undurable(event))] + lines.map { RedisArgument($0) }
-        _ = try await redis.send(RedisCommand("ZREM", arguments: arguments))
+    /// Tells PostgreSQL of everybody with a pass that Redis let them in: whoever did so may have died before saying it.
+    func noteLetIn(_ event: EventID) async throws {
+        let key = RedisArgument(WaitingRoomKeys.passPlaces(event))
+        let pairs = try await redis.send(RedisCommand("HGETALL", key)).array ?? []
+        let places = stride(from: 1, to: pairs.count, by: 2).compactMap { pairs[$0].int.map(Int64.init) }
+        if !places.isEmpty { try await store.note(letIn: places, in: event) }
     }
 
     private func load(_ content: QueueStore.Content, _ event: EventID) async throws {
+        for step in Self.steps(content) {
+            // A later epoch took over: it serves the caller as well.
+            guard try await scripts.load(step.name, epoch: content.epoch, step.arguments, in: event) else { return }
+        }
+    }
+
+    /// A load in steps that each hold Redis up for a millisecond at most.
+    static func steps(_ content: QueueStore.Content) -> [(name: String, arguments: [RedisArgument])] {
         var steps: [(name: String, arguments: [RedisArgument])] = [("begin", [])]
         for chunk in chunks(content.waiting) {
             steps.append(("waiting", chunk.flatMap { [RedisArgument($0.user), RedisArgument($0.qseq)] }))
@@ -102,7 +100,7 @@ struct QueueRebuild: Sendable {
         }
         for chunk in chunks(content.lobby) { steps.append(("lobby", chunk.map { RedisArgument($0) })) }
         let gaps = QueueGaps(waiting: content.waiting.map(\.qseq), next: content.nextQseq)
-        for run in gaps.runs(ofAtMost: Int64(Self.step)) {
+        for run in gaps.runs(ofAtMost: Int64(step)) {
             steps.append(("gone", [RedisArgument(run.lowerBound), RedisArgument(run.upperBound)]))
         }
         let isFirst = content.epoch == 1 || content.waiting.isEmpty
@@ -111,19 +109,16 @@ struct QueueRebuild: Sendable {
                 "finish",
                 [
                     RedisArgument(gaps.prefix), RedisArgument(content.nextQseq - 1),
-                    // Never let in: a full bucket. Else it has filled since the last one went in.
-                    content.lastAdmittedMs == nil ? "full" : "0", RedisArgument(content.lastAdmittedMs ?? 0),
-                    RedisArgument(isFirst ? 0 : Self.holdMs), RedisArgument(content.admittedTotal),
+                    content.lastAdmittedMs == nil ? "full" : "empty", RedisArgument(isFirst ? 0 : holdMs),
+                    RedisArgument(content.admittedTotal),
+                    RedisArgument(content.rulesVersion), RedisArgument(content.term),
                 ]
             )
         )
-        for step in steps {
-            // A later epoch took over: it serves the caller as well.
-            guard try await scripts.load(step.name, epoch: content.epoch, step.arguments, in: event) else { return }
-        }
+        return steps
     }
 
-    private func chunks<Element>(_ all: [Element]) -> [ArraySlice<Element>] {
-        stride(from: 0, to: all.count, by: Self.step).map { all[$0..<min($0 + Self.step, all.count)] }
+    private static func chunks<Element>(_ all: [Element]) -> [ArraySlice<Element>] {
+        stride(from: 0, to: all.count, by: step).map { all[$0..<min($0 + step, all.count)] }
     }
 }

@@ -4,6 +4,7 @@
  *     generator reconnect --port N --pid SERVER -n 5000 --tokens FILE
  *     generator rpc     --port N --pid SERVER -n 64 --depth 4 [--seat]   capacity
  *     generator rpc     --port N --pid SERVER -n 64 --rate 1000          latency
+ *     generator rpc     --port N --pid SERVER -n 64 --depth 4 --tokens FILE --events FILE    seats
  *     generator fanout  --port N --pid SERVER -n 1000 --window 8         capacity
  *     generator fanout  --port N --pid SERVER -n 1000 --rate 100         latency
  *     generator http    --port N --pid SERVER -n 64 --path /api/auth/me --tokens FILE [--rate 1000]
@@ -33,17 +34,18 @@ static double number(const char *name, const char *text, double lowest, double h
     return value;
 }
 
-static void read_tokens(struct load *load, const char *path) {
+static char **read_lines(const char *path, uint32_t *lines) {
     char line[4096];
     FILE *file = fopen(path, "r");
     if (file == NULL) give_up("%s cannot be opened", path);
-    load->tokens = must_alloc(MAX_TOKENS, sizeof(char *));
-    while (load->token_count < MAX_TOKENS && fgets(line, sizeof line, file) != NULL) {
+    char **texts = must_alloc(MAX_TOKENS, sizeof(char *));
+    while (*lines < MAX_TOKENS && fgets(line, sizeof line, file) != NULL) {
         line[strcspn(line, "\r\n")] = '\0';
-        if (line[0] != '\0') load->tokens[load->token_count++] = strdup(line);
+        if (line[0] != '\0') texts[(*lines)++] = strdup(line);
     }
     fclose(file);
-    if (load->token_count == 0) give_up("%s holds no token", path);
+    if (*lines == 0) give_up("%s holds nothing", path);
+    return texts;
 }
 
 static int64_t all_ready(struct load *load, int64_t now) {
@@ -69,7 +71,8 @@ static double parse(int count, char **arguments, struct load *load, struct optio
         {"depth", 1, NULL, 'd'}, {"window", 1, NULL, 'w'}, {"rate", 1, NULL, 'r'},        {"size", 1, NULL, 's'},
         {"seconds", 1, NULL, 't'}, {"warm-up", 1, NULL, 'u'}, {"hold", 1, NULL, 'h'},     {"grace", 1, NULL, 'g'},
         {"tokens", 1, NULL, 'k'}, {"timeout", 1, NULL, 'T'}, {"protocol", 1, NULL, 'x'}, {"seat", 0, NULL, 'S'},
-        {"publisher-port", 1, NULL, 'o'}, {"path", 1, NULL, 'a'}, {"store", 1, NULL, 'R'}, {NULL, 0, NULL, 0},
+        {"publisher-port", 1, NULL, 'o'}, {"path", 1, NULL, 'a'}, {"store", 1, NULL, 'R'}, {"events", 1, NULL, 'e'},
+        {NULL, 0, NULL, 0},
     };
     double timeout = 60;
     int letter, index = 0;
@@ -94,7 +97,8 @@ static double parse(int count, char **arguments, struct load *load, struct optio
         case 'h': options->hold = number(name, optarg, 0, 600); break;
         case 'g': options->grace = number(name, optarg, 0, 600); break;
         case 'T': timeout = number(name, optarg, 1, 1800); break;
-        case 'k': read_tokens(load, optarg); break;
+        case 'k': load->tokens = read_lines(optarg, &load->token_count); break;
+        case 'e': options->events = read_lines(optarg, &options->event_count); break;
         default: exit(64);
         }
     }

@@ -17,6 +17,8 @@ struct options {
     uint32_t size;     /* bytes of the event's one string argument */
     const char *path;  /* http: what is asked for */
     bool seat;         /* rpc: a short request and `{"ok":true}`, not an echo of `size` bytes */
+    char **events;     /* rpc: choose seats of these events, one per connection in turn; see rpc.c */
+    uint32_t event_count;
     double seconds;    /* measured time */
     double warm_up;    /* seconds of the same load before it, not counted */
     double hold;       /* connect: seconds from the last connection to the reading of memory */

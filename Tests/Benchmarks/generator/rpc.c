@@ -4,7 +4,11 @@
  * say little: a server that stalls also stalls the requests that would have seen it.
  *
  * Open loop (`--rate`): request n is due at start + n/rate, on connection n mod count, whatever came back so far, and
- * its latency counts from that instant. A stall delays every request behind it, and all of them are recorded. */
+ * its latency counts from that instant. A stall delays every request behind it, and all of them are recorded.
+ *
+ * Seats (`--events`): the requests are Holdfast's `seat-selection-changed`. Each connection has two seats of its own and
+ * wants now the one, now the other, so that each request takes a seat and gives one back. Connections with the same
+ * event also get the messages about each other's seats. */
 #include "base.h"
 #include "modes.h"
 
@@ -28,11 +32,29 @@ struct rpc_run {
     uint32_t total, next, answered_in_all;
     uint8_t *answered;
     int64_t latest_send_ns;
+    /* Seats. */
+    uint32_t *turns; /* requests of each connection so far */
+    uint64_t messages;
 };
+
+enum { SEATS_PER_ROW = 20 };
+
+static size_t write_seat_request(struct load *load, struct connection *connection, uint64_t id, char *text) {
+    struct rpc_run *run = load->mode;
+    uint32_t events = run->options->event_count, index = connection->index;
+    uint32_t seat = 2 * (index / events) + run->turns[index]++ % 2;
+    return (size_t)sprintf(text, "42%llu[\"seat-selection-changed\",{\"eventId\":\"%s\",\"seats\":[\"A-%u-%u\"]}]",
+        (unsigned long long)id, run->options->events[index % events], seat / SEATS_PER_ROW + 1,
+        seat % SEATS_PER_ROW + 1);
+}
 
 static void send_request(struct load *load, struct connection *connection, uint64_t id) {
     struct rpc_run *run = load->mode;
     char text[MAX_SIZE + 256];
+    if (run->options->event_count > 0) {
+        load_send(load, connection, text, write_seat_request(load, connection, id, text));
+        return;
+    }
     int head = sprintf(text, "%s%llu", run->shape->head, (unsigned long long)id);
     memcpy(text + head, run->tail, run->tail_length);
     load_send(load, connection, text, (size_t)head + run->tail_length);
@@ -44,13 +66,18 @@ static int64_t read_ack(const struct rpc_run *run, const char *text, size_t leng
     int64_t id = 0;
     if (length < start || memcmp(text, run->shape->answer_head, start) != 0) return -1;
     for (; at < length && text[at] >= '0' && text[at] <= '9' && at < start + 12; at++) id = id * 10 + (text[at] - '0');
+    if (run->options->event_count > 0)
+        return at > start && memmem(text + at, length - at, "\"ok\":true", 9) != NULL ? id : -1;
     return at > start && length - at == run->answer_length ? id : -1;
 }
 
 static void on_closed_loop_ack(struct load *load, struct connection *connection, const char *text, size_t length,
     int64_t now) {
     struct rpc_run *run = load->mode;
-    if (length > 1 && memcmp(text, "42", 2) == 0) return; /* a greeting */
+    if (length > 1 && memcmp(text, "42", 2) == 0) { /* a greeting, or a seat's message */
+        if (now >= run->measure_from && now < run->measure_to) run->messages++;
+        return;
+    }
     int64_t id = read_ack(run, text, length);
     if (id < 0) {
         run->wrong++;
@@ -75,7 +102,10 @@ static void on_open_loop_ack(struct load *load, struct connection *connection, c
     int64_t now) {
     (void)connection;
     struct rpc_run *run = load->mode;
-    if (length > 1 && memcmp(text, "42", 2) == 0) return;
+    if (length > 1 && memcmp(text, "42", 2) == 0) {
+        if (now >= run->measure_from && now < run->measure_to) run->messages++;
+        return;
+    }
     int64_t id = read_ack(run, text, length);
     if (id < 0 || id >= run->total || run->answered[id]) {
         run->wrong++;
@@ -152,12 +182,12 @@ static void open_loop(struct load *load, struct usage *from, struct usage *to) {
 }
 
 static void prepare_request(struct rpc_run *run, const struct protocol *protocol) {
-    run->shape = run->options->seat ? &protocol->seat : &protocol->echo;
+    run->shape = run->options->seat || run->options->event_count > 0 ? &protocol->seat : &protocol->echo;
     if (run->shape->head == NULL) give_up("no such request in the protocol %s", protocol->name);
     run->answer_head_length = strlen(run->shape->answer_head);
     run->tail_length = (size_t)sprintf(run->tail, "%s", run->shape->body);
     run->answer_length = strlen(run->shape->answer_body);
-    if (run->options->seat) return;
+    if (run->shape == &protocol->seat) return;
     memset(run->tail + run->tail_length, 'x', run->options->size);
     memcpy(run->tail + run->tail_length + run->options->size, "\"]", 2);
     run->tail_length += run->options->size + 2;
@@ -170,6 +200,7 @@ int run_rpc(struct load *load, const struct options *options) {
     run.options = options;
     prepare_request(&run, load->protocol);
     load->mode = &run;
+    run.turns = must_alloc(load->count, sizeof(uint32_t));
     load->on_ready = on_ready;
     load->on_message = on_closed_loop_ack;
     run.measure_to = INT64_MAX;
@@ -182,8 +213,9 @@ int run_rpc(struct load *load, const struct options *options) {
     if (paced) open_loop(load, &from, &to);
     else closed_loop(load, &from, &to);
 
-    printf("{\"mode\":\"rpc\",\"paced\":%s,\"acks_per_s\":%.1f,\"wrong\":%llu,", paced ? "true" : "false",
-           (double)run.acks / options->seconds, (unsigned long long)run.wrong);
+    printf("{\"mode\":\"rpc\",\"paced\":%s,\"acks_per_s\":%.1f,\"messages_per_s\":%.1f,\"wrong\":%llu,",
+           paced ? "true" : "false", (double)run.acks / options->seconds, (double)run.messages / options->seconds,
+           (unsigned long long)run.wrong);
     if (paced)
         printf("\"rate\":%.1f,\"missing\":%u,\"latest_send_ms\":%.3f,", options->rate, run.total - run.answered_in_all,
                (double)run.latest_send_ns / 1e6);

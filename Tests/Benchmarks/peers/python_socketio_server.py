@@ -9,10 +9,13 @@ With BENCH_TUNED=1 it runs with what made it fastest here: handlers of one socke
 import os
 
 import jwt
+import redis.asyncio as redis
 import socketio
 
 SECRET = os.environ.get("BENCH_JWT_SECRET")
-tuned = {"async_handlers": False} if os.environ.get("BENCH_TUNED") else {}
+# Choosing seats awaits Redis: without this two choices of one person would overtake each other.
+in_order = os.environ.get("BENCH_TUNED") or os.environ.get("BENCH_REDIS_PORT")
+tuned = {"async_handlers": False} if in_order else {}
 io = socketio.AsyncServer(async_mode="asgi", cors_allowed_origins="*", ping_interval=25, ping_timeout=20, **tuned)
 
 
@@ -46,6 +49,34 @@ async def message_with_ack(sid, *args):
 @io.on("seat")
 async def seat(sid, request):
     return {"ok": True}
+
+
+# Seats as plainly as can be: a key for each, taken with SET NX. No limits, no expiry told, no messages kept.
+store = redis.Redis(port=int(os.environ["BENCH_REDIS_PORT"])) if os.environ.get("BENCH_REDIS_PORT") else None
+
+
+@io.on("seat-selection-changed")
+async def seat_selection_changed(sid, request):
+    event, wanted = request["eventId"], set(request["seats"])
+    async with io.session(sid) as session:
+        held = session.setdefault(event, set())
+        if not held:
+            await io.enter_room(sid, f"seats:{event}")
+        taken = []
+        for seat in wanted - held:
+            if not await store.set(f"seat:{event}:{seat}", sid, nx=True, ex=300):
+                taken.append(seat)
+        if taken:
+            return {"ok": False, "code": "SEAT_UNAVAILABLE", "unavailable": taken}
+        gone = held - wanted
+        if gone:
+            await store.delete(*(f"seat:{event}:{seat}" for seat in gone))
+            await io.emit("seat-released", {"eventId": event, "seatIds": list(gone)}, room=f"seats:{event}")
+        if wanted - held:
+            message = {"eventId": event, "seatIds": list(wanted - held)}
+            await io.emit("seat-locked", message, room=f"seats:{event}")
+        session[event] = wanted
+        return {"ok": True, "selectedSeats": list(wanted)}
 
 
 app = socketio.ASGIApp(io)

@@ -1,6 +1,7 @@
 import test from 'node:test';
 import assert from 'node:assert/strict';
-import { estimateInWords, progressOf } from '../../../Web/waiting-room/estimate.js';
+import { drawFacts, drawInWords } from '../../../Web/waiting-room/draw.js';
+import { estimateInWords, progressOf, rangeInWords } from '../../../Web/waiting-room/estimate.js';
 import { clockText, money } from '../../../Web/format.js';
 import { ServerClock } from '../../../Web/clock.js';
 
@@ -11,6 +12,27 @@ test('The wait is told in words no more exact than it can be kept', () => {
         [5400, 'About an hour and 30 minutes'], [7200, 'About 2 hours'], [7000, 'About 2 hours'],
     ];
     for (const [seconds, words] of expected) assert.equal(estimateInWords(seconds), words, String(seconds));
+});
+
+test('A wait that was measured is told as a range, one that was not as the most it can be', () => {
+    const expected = [
+        [{ low: 230, high: 370, measured: true }, '4 to 6 minutes'],
+        [{ low: 20, high: 30, measured: true }, 'Less than a minute'],
+        [{ low: 10, high: 370, measured: true }, 'At most 6 minutes'],
+        [{ low: 230, high: 370, measured: false }, 'At most 6 minutes'],
+        [{ low: 1500, high: 3600, measured: true }, 'About 25 minutes to an hour'],
+        [undefined, 'About 3 minutes'], [{ low: null, high: 3 }, 'About 3 minutes'],
+    ];
+    for (const [range, words] of expected) assert.equal(rangeInWords(range, 190), words, JSON.stringify(range));
+});
+
+test('The draw says what to note before it, and what came of it after', () => {
+    const before = { rosterSize: 1, commitment: 'c', rosterRoot: 'r', rosterClosed: false, proof: { ticket: 't', leaf: 'l' } };
+    assert.match(drawInWords(before), /1 person/);
+    assert.deepEqual(drawFacts(before).map(([, value]) => value), ['c', 'r', 't', 'l']);
+    const after = { ...before, rosterSize: 2, rosterClosed: true, revealed: { secret: 's' }, proof: { rank: 2 } };
+    assert.match(drawInWords(after), /2 people took part. You drew place 2/);
+    assert.ok(drawFacts(after).some(([, value]) => value === 's'));
 });
 
 test('Progress goes forward and is not full before one is in', () => {

@@ -231,6 +231,57 @@ import Testing
         }
     }
 
+    @Test("On a Redis that knows no script yet, what a node does is stored in the order in which it happened")
+    func firstCalls() async throws {
+        for _ in 0..<5 {
+            try await PrivateRedis.with { redis in
+                try await RecoveryServers.with(.redis, 1, url: redis.url) { servers in
+                    let first = try await RecoveryClient.connect(servers[0].port) { client in
+                        try await client.send(#"["me",1]"#)
+                        try await client.expect(#"42["me",1]"#)
+                    }
+                    try await RecoveryClient.connect(servers[0].port, first) { client in
+                        #expect(client.memory.sid == first.sid)
+                    }
+                }
+            }
+        }
+    }
+
+    @Test("Data are in Redis when setting them was awaited, and those of the time before a socket joined, too")
+    func dataAreStored() async throws {
+        try await RecoveryServers.with(
+            .redis,
+            1,
+            install: { io in
+                RecoveryServers.install(on: io.of("/"))
+                io.of("/").use { socket in socket.data = "early" }
+            }
+        ) { servers in
+            let prefix = servers[0].prefix
+            try await TestRedis.withClient { redis in
+                _ = try await RecoveryClient.connect(servers[0].port) { client in
+                    let record = "\(prefix):recovery:{/}:session:\(client.memory.pid ?? "")"
+                    func data() async throws -> String? {
+                        try await redis.send(RedisCommand("HGET", RedisArgument(record), "data")).string
+                    }
+                    var early = try await data()
+                    while early == nil {
+                        // The answer to CONNECT does not wait for Redis.
+                        try await Task.sleep(for: .milliseconds(2))
+                        early = try await data()
+                    }
+                    #expect(early == #""early""#)
+                    for number in 0..<20 {
+                        try await client.call(#"["set",\#(number)]"#)
+                        let now = try await data()
+                        #expect(now == "\(number)")
+                    }
+                }
+            }
+        }
+    }
+
     @Test("Every key has an expiry")
     func expiry() async throws {
         try await PrivateRedis.with { redis in

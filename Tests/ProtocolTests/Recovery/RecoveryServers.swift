@@ -45,13 +45,10 @@ enum RecoveryServers {
             if let room = try? event.decode(String.self) { await socket.leave(room) }
             event.ack()
         }
-        namespace.on(
-            "set",
-            inline: { socket, event in
-                socket.data = event[0]
-                event.ack()
-            }
-        )
+        namespace.on("set") { socket, event in
+            await socket.setData(event[0])
+            event.ack()
+        }
         namespace.on(
             "whoami",
             inline: { socket, event in

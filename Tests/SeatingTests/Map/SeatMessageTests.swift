@@ -6,9 +6,14 @@ import Testing
 
 @Suite struct SeatMessageTests {
     @Test("A change carries the bytes that browsers get")
-    func change() {
-        let message = SeatMessage(ByteBuffer(string: "l12\n{\"seq\":12}"))
-        #expect(message == .change(.locked, seq: 12, payload: ByteBuffer(string: "{\"seq\":12}")))
+    func change() throws {
+        let payload = ByteBuffer(string: "{\"seq\":12}")
+        let nobody = SeatMessage(ByteBuffer(string: "f12\n\n\n{\"seq\":12}"))
+        #expect(nobody == .change(.released, seq: 12, payload: payload))
+        let ann = SeatActor(user: try #require(UserID("ann")), connection: "tab-1")
+        let message = SeatMessage(ByteBuffer(string: "l12\nann\ntab-1\n{\"seq\":12}"))
+        #expect(message == .change(.locked, seq: 12, payload: payload, by: ann))
+        #expect(SeatMessage(ByteBuffer(string: "eann\ntab-1")) == .extended(by: ann))
     }
 
     @Test("A notice names its holder and seats")
@@ -21,7 +26,7 @@ import Testing
 
     @Test(
         "Unknown and cut messages are passed over",
-        arguments: ["", "l", "l12", "lx\n{}", "q1\n{}", "x\n", "xann\n5\n[1", "z"]
+        arguments: ["", "l", "l12", "l12\nann\n{}", "lx\n\n\n{}", "e\nx", "q1\n{}", "x\n", "xann\n5\n[1", "z"]
     )
     func unknown(_ text: String) { #expect(SeatMessage(ByteBuffer(string: text)) == nil) }
 }

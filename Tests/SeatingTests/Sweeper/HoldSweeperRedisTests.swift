@@ -59,7 +59,7 @@ struct HoldSweeperRedisTests {
                     let running = Task { try await sweeper.run() }
                     var seqs: [Int64] = []
                     for await message in messages {
-                        if case .change(_, let seq, _) = message { seqs.append(seq) }
+                        if case .change(_, let seq, _, _) = message { seqs.append(seq) }
                         guard case .holdExpired(let user, let gone, let expiresAt) = message else { continue }
                         #expect(user == ann && gone == seats && expiresAt == end)
                         break

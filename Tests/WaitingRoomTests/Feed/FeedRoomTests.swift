@@ -19,7 +19,7 @@ import Testing
     }
 
     private func tick(_ number: Int64, _ rest: String = "", prefix: Int64 = 0) throws -> QueueMessage {
-        try #require(QueueMessage("tick 1 \(number) \(prefix) 500 0 3 1700000000000\(rest)"))
+        try #require(QueueMessage("tick 1 \(number) \(prefix) 500 0 3 1700000000000 0 0\(rest)"))
     }
 
     private func user(_ name: String) throws -> UserID { try #require(UserID(name)) }
@@ -31,7 +31,7 @@ import Testing
         let first = room.takeNotices(now: start, event: nil)
         #expect(
             first
-                == [.position(ann, position: 5, ahead: 4, total: 500, etaSeconds: nil)]
+                == [.position(ann, position: 5, ahead: 4, total: 500, eta: nil)]
         )
         room.receive(try tick(11, "\ngone 3"))
         let early = room.takeNotices(now: start + .milliseconds(900), event: nil)
@@ -39,7 +39,7 @@ import Testing
         let second = room.takeNotices(now: start + .seconds(1), event: nil)
         #expect(
             second
-                == [.position(ann, position: 4, ahead: 3, total: 500, etaSeconds: nil)]
+                == [.position(ann, position: 4, ahead: 3, total: 500, eta: nil)]
         )
         let unchanged = room.takeNotices(now: start + .seconds(9), event: nil)
         #expect(unchanged.isEmpty)
@@ -50,7 +50,7 @@ import Testing
         let (ann, bob) = (try user("ann"), try user("bob"))
         var room = room([(ann, .waiting(qseq: 1, ahead: 0)), (bob, .waiting(qseq: 2, ahead: 1))])
         _ = room.takeNotices(now: start, event: nil)
-        room.receive(try tick(11, "\ngone 1\nadmitted 1700000600000 ann zoe", prefix: 1))
+        room.receive(try tick(11, "\ngone 1\nadmitted ann 1700000600000 zoe 1700000600000", prefix: 1))
         let entry = room.takeNotices(now: start, event: nil)
         #expect(
             entry

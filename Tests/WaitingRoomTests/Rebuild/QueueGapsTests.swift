@@ -17,15 +17,4 @@ import Testing
         #expect(gaps.prefix == 10)
         #expect(gaps.ranges.isEmpty)
     }
-
-    @Test("An admission and its end become one change")
-    func changes() {
-        let changes = QueueChanges.read(["4|a|ann|7|1000|2000", "5|a|bob|8|1000|2000", "6|x|ann|7", "nonsense"])
-        #expect(
-            changes == [
-                .init(qseq: 7, admittedAtMs: 1_000, expiresAtMs: 2_000, ended: true),
-                .init(qseq: 8, admittedAtMs: 1_000, expiresAtMs: 2_000, ended: false),
-            ]
-        )
-    }
 }

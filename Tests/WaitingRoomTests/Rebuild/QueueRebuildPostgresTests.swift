@@ -11,20 +11,91 @@ import Testing
 struct QueueRebuildPostgresTests {
     private static let quick = QueueRules(maxActive: 2, ratePerMinute: 600, passSeconds: 10)
 
-    @Test("A leader that slept through a rebuild does not forget the admissions of the new life")
-    func lateSettlement() async throws {
+    @Test("Nobody was told of an admission that a lost Redis takes back, so no position gets worse")
+    func lostBetweenChoiceAndBooks() async throws {
         try await QueueFixture.run(Self.quick) { queue in
             for number in 1...4 { _ = try await queue.join(number) }
-            _ = try await queue.tick()
-            let lines = try await queue.room.rebuild.unsettled(queue.id)
-            #expect(lines.count == 2)
+            let rules = try await queue.rules()
+            guard case .done(let chosen) = try await queue.room.scripts.tick(rules, in: queue.id) else { return }
+            #expect(chosen.admitting.map(\.qseq) == [1, 2])
+            #expect(try await queue.position(3) == 3)
+            #expect(try await queue.position(1) == 1)
             try await queue.wipe()
-            for number in 1...4 { _ = try await queue.standing(number) }
+            for number in 1...4 { #expect(try await queue.position(number) == number) }
+            // The late write of the life before finds another one.
+            let late = try await queue.room.store.admit(
+                chosen.admitting,
+                ended: [],
+                at: chosen.now,
+                passMs: 10_000,
+                epoch: rules.epoch,
+                in: queue.id
+            )
+            #expect(late == nil)
             queue.clock.advance(4_000)
             for number in 1...4 { _ = try await queue.standing(number) }
             #expect(try await queue.tick()?.admitted == 2)
-            try await queue.room.rebuild.settle(lines, queue.id)
-            #expect(try await queue.room.rebuild.unsettled(queue.id).count == 2)
+            #expect(try await queue.position(3) == 1)
+        }
+    }
+
+    @Test("What a leader wrote down before it died, the next one lets in, for the whole time of a pass")
+    func diedAfterBooks() async throws {
+        try await QueueFixture.run(Self.quick) { queue in
+            for number in 1...4 { _ = try await queue.join(number) }
+            let rules = try await queue.rules()
+            guard case .done(let chosen) = try await queue.room.scripts.tick(rules, in: queue.id) else { return }
+            _ = try await queue.room.store.admit(
+                chosen.admitting,
+                ended: [],
+                at: chosen.now,
+                passMs: 10_000,
+                epoch: rules.epoch,
+                in: queue.id
+            )
+            queue.clock.advance(3_000)
+            #expect(try await queue.position(2) == 2)
+            #expect(try await queue.tick(term: 2)?.admitted == 2)
+            let until = ServerTime(millisecondsSinceEpoch: queue.clock.milliseconds + 10_000)
+            #expect(try await queue.standing(1) == .admitted(expiresAt: until))
+            try await queue.wipe()
+            #expect(try await queue.standing(2) == .admitted(expiresAt: until))
+        }
+    }
+
+    @Test("A leader of an earlier term can neither choose nor let in")
+    func fenced() async throws {
+        try await QueueFixture.run(Self.quick) { queue in
+            for number in 1...4 { _ = try await queue.join(number) }
+            #expect(try await queue.tick(term: 2)?.admitted == 2)
+            try await queue.room.leave(try queue.user(1), try await queue.event)
+            queue.clock.advance(2_000)
+            #expect(try await queue.tick(term: 1) == nil)
+            _ = try await queue.standing(3)
+            #expect(try await queue.tick(term: 2)?.admitted == 1)
+        }
+    }
+
+    @Test("Once a change of the rules is answered, nobody goes in by the rules before")
+    func oldRules() async throws {
+        try await QueueFixture.run(Self.quick) { queue in
+            for number in 1...4 { _ = try await queue.join(number) }
+            let before = try await queue.rules()
+            _ = try await queue.room.update(queue.id, QueueChange(maxActive: 1))
+            guard case .done(let late) = try await queue.room.scripts.tick(before, in: queue.id) else { return }
+            #expect(late.rulesAreOld)
+            #expect(late.admitting.isEmpty)
+            #expect(try await queue.tick()?.admitted == 1)
+            try await queue.wipe()
+            _ = try await queue.standing(2)
+            queue.clock.advance(4_000)
+            for number in 1...4 { _ = try await queue.standing(number) }
+            let epoch = try await queue.room.store.epoch(of: queue.id) ?? 0
+            var revived = before
+            revived.epoch = epoch
+            guard case .done(let later) = try await queue.room.scripts.tick(revived, in: queue.id) else { return }
+            #expect(later.rulesAreOld)
+            #expect(later.admitting.isEmpty)
         }
     }
 
