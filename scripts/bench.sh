@@ -7,11 +7,13 @@
 #   BENCH_ROUNDS=5 BENCH_SECONDS=5 make bench
 #   BENCH_ONLY="connect reconnect" make bench
 #   BENCH_ONLY=seats make bench        only seat selections, through the whole of Holdfast
+#   BENCH_ONLY=identity make bench        who you are: GET /api/auth/me beside FastAPI, lists, forced logouts
 #
 # Sizes by environment, with their defaults: BENCH_ROUNDS=3, BENCH_SECONDS=3 (per measurement), BENCH_IDLE=2000
 # (connections of the memory test), BENCH_RECONNECT=5000, BENCH_RPC_CONNECTIONS=64, BENCH_RPC_DEPTH=4,
 # BENCH_SUBSCRIBERS=1000, BENCH_WINDOW=8, BENCH_REDIS_WINDOW=4, BENCH_FANOUT_RATE=100 (messages per second),
-# BENCH_MESSAGE_SIZE=200, BENCH_ONLY= (names of measurements; all).
+# BENCH_MESSAGE_SIZE=200, BENCH_HTTP_CONNECTIONS=64, BENCH_SESSIONS=100000, BENCH_LOGOUTS=300, BENCH_ONLY= (names of
+# measurements; all).
 #
 # Everything runs on loopback; nothing that it starts outlives it. Results: .holdfast/bench/report.md and result.json.
 set -euo pipefail
@@ -22,7 +24,8 @@ venv=.holdfast/bench-venv
 out=.holdfast/bench
 root=$PWD
 # Exact versions, so that two runs months apart have the same peer.
-peer=(python-socketio==5.18.1 uvicorn==0.54.0 websockets==17.4 uvloop==0.23.0 httptools==0.9.0 PyJWT==2.15.1 redis==8.1.0)
+peer=(python-socketio==5.18.1 uvicorn==0.54.0 websockets==17.4 uvloop==0.23.0 httptools==0.9.0 PyJWT==2.15.1
+    fastapi==0.165.0 redis==8.1.0)
 
 scripts/packages.sh bench
 mkdir -p "$out"

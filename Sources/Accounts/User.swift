@@ -11,6 +11,8 @@ package struct User: Sendable, Equatable {
     package let createdAt: ServerTime
     package let groups: [String]
     package let permissions: [String]
+    /// The same in one spelling, made once, as every request asks for it.
+    package let grants: Grants
 
     package init(
         userID: UserID,
@@ -30,6 +32,7 @@ package struct User: Sendable, Equatable {
         self.createdAt = createdAt
         self.groups = groups
         self.permissions = permissions
+        grants = Grants(role: role, groups: groups, permissions: permissions)
     }
 }
 

@@ -130,8 +130,10 @@ package struct Gateway: Sendable {
         let sockets = LocalSockets()
         // Before every other handler: a socket counts at once, not when it has been put back into its rooms.
         let addresses = AddressLimit(most: settings.maxConnectionsPerAddress)
-        namespace.onConnection(inline: { addresses.connected($0.handshake.remoteAddress) })
-        namespace.onDisconnect(inline: { socket, _ in addresses.disconnected(socket.handshake.remoteAddress) })
+        let proxies = settings.trustedProxies
+        namespace.onConnection(inline: { addresses.connected($0.handshake.client(behind: proxies)) })
+        namespace.onDisconnect(inline: { socket, _ in addresses.disconnected(socket.handshake.client(behind: proxies)) }
+        )
         let announcer = EventAnnouncer(
             events: slices.events,
             seating: slices.seating,
@@ -189,16 +191,45 @@ package struct Gateway: Sendable {
         gateway.install()
 
         let stores = Stores(postgres: slices.postgres, redis: slices.redis)
-        let engine = Self.engine(io, addresses, origins, drain, eventLoopGroup, logger)
+        let engine = Self.engine(io, addresses, proxies, origins, drain, eventLoopGroup, logger)
         let watched = SocketMetrics()
         namespace.onConnection(inline: { _ in watched.connected() })
         namespace.onDisconnect(inline: { _, reason in watched.disconnected(reason) })
-        let router = Self.router(settings, slices, stores, presence, passes, origins, drain, webRoot, oauth, vouch)
+        let authenticator = Authenticator(
+            sessions: slices.sessions,
+            origins: origins,
+            requiredGroup: settings.requiredGroup,
+            vouch: vouch
+        )
+        let accountRoutes = AccountRoutes(
+            accounts: slices.accounts,
+            sessions: slices.sessions,
+            throttle: LoginThrottle(redis: slices.redis),
+            audit: AuditLog(postgres: slices.postgres),
+            authenticator: authenticator,
+            registrationSignsIn: settings.duplicateLogin != .reject
+        )
+        let (router, book) = Self.router(
+            settings,
+            slices,
+            stores,
+            presence,
+            passes,
+            authenticator,
+            drain,
+            webRoot,
+            oauth
+        )
+        accountRoutes.add(to: router)
         let process = ProcessFigures(version: Build.version)
         MetricsRoutes(registry: registry, process: process, token: settings.metricsToken).add(to: router)
+        book.write(KnownAddresses(router))
         let application = Application(
             router: router,
-            server: .engineIO([engine]),
+            server: .engineIO(
+                [engine],
+                direct: DirectRoutes(accountRoutes.direct(logger: logger), eventLoopGroup: eventLoopGroup)
+            ),
             configuration: .init(address: .hostname(settings.host, port: settings.port), backlog: 4_096),
             onServerRunning: { channel in onServing(channel.localAddress?.port ?? settings.port) },
             eventLoopGroupProvider: .shared(eventLoopGroup),
@@ -253,13 +284,20 @@ package struct Gateway: Sendable {
             services.insert(contentsOf: [http, sender] as [any Service], at: 2)
         }
         // After the stores, before whoever asks it: it closes its connections when nobody will ask any more.
-        if let oauth { services.insert(oauth, at: 2) }
+        if let oauth {
+            services.insert(oauth, at: 2)
+            services.insert(
+                ProviderFarewell(front: oauth, endings: slices.sessions.endings, logger: logger),
+                at: 3
+            )
+        }
         self.services = services
     }
 
     private static func engine(
         _ io: SocketIOServer,
         _ addresses: AddressLimit,
+        _ proxies: TrustedProxies,
         _ origins: OriginPolicy,
         _ drain: DrainState,
         _ eventLoopGroup: any EventLoopGroup,
@@ -271,7 +309,7 @@ package struct Gateway: Sendable {
             if let origin = request.header("Origin"), !origins.allows(origin, host: request.header("Host")) {
                 return EngineRefusal(status: 403, message: "Origin not allowed")
             }
-            if drain.refusesSockets || addresses.isFull(request.remoteAddress) {
+            if drain.refusesSockets || addresses.isFull(request.client(behind: proxies)) {
                 return EngineRefusal(status: 503, message: "Try again", retryAfterSeconds: Int.random(in: 1...5))
             }
             return nil
@@ -291,17 +329,20 @@ package struct Gateway: Sendable {
         _ stores: Stores,
         _ presence: Presence,
         _ passes: EntryPasses,
-        _ origins: OriginPolicy,
+        _ authenticator: Authenticator,
         _ drain: DrainState,
         _ webRoot: String,
-        _ oauth: OAuthFront?,
-        _ vouch: OAuthVouching.Check?
-    ) -> Router<GatewayContext> {
+        _ oauth: OAuthFront?
+    ) -> (Router<GatewayContext>, ProblemMiddleware.AddressBook) {
         let router = Router(context: GatewayContext.self, options: .autoGenerateHeadEndpoints)
         router.add(middleware: RequestMetrics())
+        if !settings.trustedProxies.networks.isEmpty {
+            router.add(middleware: ClientAddressMiddleware(proxies: settings.trustedProxies))
+        }
         router.add(middleware: SecurityHeadersMiddleware())
-        router.add(middleware: OriginMiddleware(policy: origins))
-        router.add(middleware: ProblemMiddleware())
+        router.add(middleware: OriginMiddleware(policy: authenticator.origins))
+        let book = ProblemMiddleware.AddressBook()
+        router.add(middleware: ProblemMiddleware(addresses: book))
         router.add(
             middleware: FileMiddleware(
                 webRoot,
@@ -309,21 +350,7 @@ package struct Gateway: Sendable {
                 searchForIndexHtml: true
             )
         )
-        let authenticator = Authenticator(
-            sessions: slices.sessions,
-            origins: origins,
-            requiredGroup: settings.requiredGroup,
-            vouch: vouch
-        )
         let audit = AuditLog(postgres: slices.postgres)
-        AccountRoutes(
-            accounts: slices.accounts,
-            sessions: slices.sessions,
-            throttle: LoginThrottle(redis: slices.redis),
-            audit: audit,
-            authenticator: authenticator,
-            registrationSignsIn: settings.duplicateLogin != .reject
-        ).add(to: router)
         SessionRoutes(sessions: slices.sessions, authenticator: authenticator, audit: audit, oauth: oauth).add(
             to: router
         )
@@ -348,7 +375,7 @@ package struct Gateway: Sendable {
                 throttle: LoginThrottle(redis: slices.redis),
                 audit: audit,
                 authenticator: authenticator,
-                origins: origins
+                origins: authenticator.origins
             ).add(to: router)
         }
         EventRoutes(events: slices.events, seating: slices.seating).add(to: router)
@@ -391,6 +418,6 @@ package struct Gateway: Sendable {
         ).add(to: router)
         OrderRoutes(events: slices.events, orders: slices.orders, authenticator: authenticator).add(to: router)
         HealthRoutes(stores: stores, drain: drain, instance: settings.instance).add(to: router)
-        return router
+        return (router, book)
     }
 }

@@ -27,6 +27,7 @@ package struct Settings: Sendable {
     package let secrets: String
     package let environment: Environment
     package let corsOrigins: Set<String>
+    package let trustedProxies: TrustedProxies
     package let sessionTTL: Duration
     package let sessionRefreshThreshold: Duration
     package let accessTokenTTL: Duration
@@ -53,7 +54,7 @@ package struct Settings: Sendable {
     ///
     /// - `HOLDFAST_HOST` (127.0.0.1), `HOLDFAST_PORT` (8080; 0 takes a free one)
     /// - `DATABASE_URL`, `REDIS_URL`, `HOLDFAST_SECRETS`: required, secret
-    /// - `HOLDFAST_ENV` (development), `CORS_ORIGINS` (none)
+    /// - `HOLDFAST_ENV` (development), `CORS_ORIGINS` (none), `TRUSTED_PROXIES` (none)
     /// - `SESSION_TTL` (3600 s), `SESSION_REFRESH_THRESHOLD` (900 s), `ACCESS_TOKEN_TTL` (3600 s),
     ///   `REFRESH_TOKEN_TTL` (1209600 s), `STATE_TTL` (3600 s)
     /// - `DUPLICATE_LOGIN` (allow), `MAX_SESSIONS_PER_USER` (10), `MAX_CONNECTIONS_PER_ADDRESS` (10000)
@@ -73,6 +74,7 @@ package struct Settings: Sendable {
         environment = try read.choice("HOLDFAST_ENV", default: .development)
         secrets = try Self.secrets(read, environment)
         corsOrigins = try Self.origins(read, environment)
+        trustedProxies = try Self.proxies(read)
         sessionTTL = try read.seconds("SESSION_TTL", default: 3_600)
         sessionRefreshThreshold = try read.seconds("SESSION_REFRESH_THRESHOLD", default: 900, from: 0)
         accessTokenTTL = try read.seconds("ACCESS_TOKEN_TTL", default: 3_600)
@@ -120,6 +122,18 @@ package struct Settings: Sendable {
             throw SettingsError("METRICS_TOKEN", "must be 16 to 256 printable ASCII characters without spaces")
         }
         return token
+    }
+
+    private static func proxies(_ read: SettingsReader) throws -> TrustedProxies {
+        let texts = (read.string("TRUSTED_PROXIES") ?? "").split(separator: ",")
+        return TrustedProxies(
+            try texts.map { text in
+                guard let network = TrustedProxies.Network(text.trimmingCharacters(in: .whitespaces)) else {
+                    throw SettingsError("TRUSTED_PROXIES", "has '\(text)'; write addresses or networks like 10.0.0.0/8")
+                }
+                return network
+            }
+        )
     }
 
     private static func group(_ read: SettingsReader) throws -> String? {

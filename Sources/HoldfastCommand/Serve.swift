@@ -21,6 +21,7 @@ struct Serve: AsyncParsableCommand {
                                                  encrypts, the others still verify and decrypt (required)
               HOLDFAST_ENV                       development or production [development]
               CORS_ORIGINS                       allowed browser origins, comma-separated [same origin only]
+              TRUSTED_PROXIES                    addresses or networks whose X-Forwarded-For is believed [none]
               SESSION_TTL                        seconds, sliding [3600]
               SESSION_REFRESH_THRESHOLD          seconds left below which a request extends the session [900]
               ACCESS_TOKEN_TTL, REFRESH_TOKEN_TTL  seconds [3600, 1209600]
@@ -54,6 +55,7 @@ struct Serve: AsyncParsableCommand {
         // Before anything that measures is made.
         let registry = PrometheusRegistry(help: MetricHelp.all)
         MetricsSystem.bootstrap(registry)
+        NIOSingletons.groupLoopCountSuggestion = Cores.available
         let group = MultiThreadedEventLoopGroup.singleton
         try await Self.requireFreeAddress(settings, group)
         let slices = try await Slices(settings: settings, eventLoopGroup: group, logger: logger)

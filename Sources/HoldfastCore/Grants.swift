@@ -17,6 +17,12 @@ package struct Grants: Sendable, Equatable {
 
     package func isMember(of group: String) -> Bool { Self.name(group).map { groups.contains($0) } ?? false }
 
+    /// `REQUIRED_GROUP`: whether somebody is in it, or an administrator; anybody if there is none.
+    package func mayUseService(of group: String?) -> Bool {
+        guard let group else { return true }
+        return role.isAdministrator || isMember(of: group)
+    }
+
     /// Administrators may do everything that has a name.
     package func allows(_ permission: Permission) -> Bool {
         role.isAdministrator || permissions.contains(permission.rawValue)

@@ -27,6 +27,16 @@ package struct SessionUser: Sendable, Equatable {
         self.active = active
         grants = Grants(role: role, groups: groups, permissions: permissions)
     }
+
+    /// - Parameter grants: with the role in them.
+    package init(userID: UserID, name: String, email: String, active: Bool, grants: Grants) {
+        self.userID = userID
+        self.name = name
+        self.email = email
+        role = grants.role
+        self.active = active
+        self.grants = grants
+    }
 }
 
 /// Where a sign-in came from.
@@ -101,6 +111,20 @@ package struct SignIn: Sendable, CustomStringConvertible, CustomDebugStringConve
     package let csrfToken: String
 
     package var description: String { "SignIn" }
+    package var debugDescription: String { description }
+    package var customMirror: Mirror { Mirror(self, children: []) }
+}
+
+/// A new access token of a session that goes on.
+///
+/// - Important: `accessToken` is a secret; the value describes itself without it.
+package struct SessionRenewal: Sendable, CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
+    package let accessToken: String
+    /// Seconds.
+    package let expiresIn: Int
+    package let csrfToken: String
+
+    package var description: String { "SessionRenewal" }
     package var debugDescription: String { description }
     package var customMirror: Mirror { Mirror(self, children: []) }
 }

@@ -19,6 +19,7 @@ package final class Sessions: Sendable {
     let logger: Logger
     let user: @Sendable (UserID) async throws -> SessionUser?
     let tally = AccessTally()
+    package let endings = SessionEndings()
     let flights = RefreshFlights()
 
     /// - Parameter user: looks an account up, from a cache at most 30 seconds old; nil when there is none.
@@ -196,9 +197,12 @@ package final class Sessions: Sendable {
 
     // MARK: After the fact
 
-    /// Strikes ended sessions off the lists, and keeps what was counted of them.
-    func settle(_ ended: [SessionStore.Ended], of user: UserID) async {
+    /// Strikes ended sessions off the lists, keeps what was counted of them, and tells who listens.
+    ///
+    /// - Parameter rotated: of these, the one that lives on under another name.
+    func settle(_ ended: [SessionStore.Ended], of user: UserID, rotated: SessionHandle? = nil) async {
         guard !ended.isEmpty else { return }
+        for session in ended where session.handle != rotated { endings.tell(session.handle, of: user) }
         await quietly("sessions not struck off") { try await self.store.strike(ended.map { ($0.handle, user) }) }
         await quietly("accesses not kept") {
             try await self.families.keep(

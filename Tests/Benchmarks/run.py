@@ -21,6 +21,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+import identity
 import report
 import seats
 from servers import Centrifuge, Holdfast, Nchan, PythonSocketIO, pinned, redis_server
@@ -208,10 +209,13 @@ def main():
         results = list(bench.results())
     finally:
         bench.tokens.unlink()
+    identities = identity.Bench(options).run() if not ONLY or "identity" in ONLY else []
     facts["load_after"] = os.getloadavg()[0]
     facts["minutes"] = (time.monotonic() - began) / 60
-    (options.out / "result.json").write_text(json.dumps({"machine": facts, "results": results}, indent=1) + "\n")
-    text = report.markdown(facts, results, list(measurements()), ROUNDS) + seats.markdown(results)
+    (options.out / "result.json").write_text(json.dumps({"machine": facts, "results": results + identities}, indent=1) + "\n")
+    text = report.markdown(facts, results, list(measurements()), ROUNDS) + seats.markdown(results) if results else ""
+    if identities:
+        text += ("\n" if text else "") + identity.markdown(identities)
     (options.out / "report.md").write_text(text)
     print("\n" + text)
     if any("error" in result for result in results):

@@ -144,6 +144,26 @@ def test_signing_out_here_ends_it_there_too(provider, shop):
     assert any(590_000 < life <= 600_000 for life in lives), "the access token is blacklisted for its remaining life"
 
 
+async def test_however_a_session_ends_here_its_tokens_are_taken_back_there(provider, shop):
+    one, two = shop.instances
+    shop.create_user("warden", "super_admin")
+    warden = await Fan().login(one, "warden")
+
+    def is_revoked(page, token):
+        return page.browser.ask("GET", f"{provider.issuer}/userinfo", headers={"Authorization": f"Bearer {token}"})[0] == 401
+
+    visitor = Visitor(provider)
+    signed_in = visitor.sign_in(one)
+    page = fresh(visitor)
+    assert not is_revoked(page, signed_in["access_token"])
+    await warden.http(two, "DELETE", f"/api/session/user/{signed_in['user_id']}")
+    page.ask("GET", f"{one.url}/api/auth/me", signed_in["access_token"], expect=401)
+    until(lambda: is_revoked(page, signed_in["access_token"]), 10, "an administrator's act reaching the provider")
+    again = Visitor(provider).sign_in(one)
+    page.ask("POST", f"{two.url}/api/auth/logout", again["access_token"])
+    until(lambda: is_revoked(page, again["access_token"]), 10, "a plain logout reaching the provider")
+
+
 def test_a_rotated_session_is_still_signed_out_there(provider, shop):
     one, two = shop.instances
     visitor = Visitor(provider)
@@ -254,6 +274,10 @@ def test_refreshing_keeps_the_session_and_two_tabs_get_the_same(provider, shop):
     assert first["session_id"] == signed_in["session_id"] and first["access_token"] != signed_in["access_token"]
     assert second["access_token"] == first["access_token"], "a second tab gets what the first got"
     page.ask("GET", f"{two.url}/api/auth/me", first["access_token"])
+    # The refresh brought a cookie of its own, so who signed in by it stays, too.
+    assert page.ask("GET", f"{one.url}/api/auth/me")["user_id"] == signed_in["user_id"]
+    own = page.ask("GET", f"{one.url}/api/v1/auth/sessions")
+    assert [device["session_id"] for device in own["sessions"] if device["current"]] == [signed_in["session_id"]]
 
 
 def test_many_refreshes_at_one_moment_are_one_exchange(provider, shop):

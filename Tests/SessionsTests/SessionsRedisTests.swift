@@ -158,6 +158,42 @@ import Testing
         }
     }
 
+    @Test("Who was displaced does not come back, also if the instance died before it could revoke the refresh token")
+    func displacedForGood() async throws {
+        try await SessionsHarness.run(configure: { $0.duplicateLogin = .replace }) { harness in
+            let (sessions, id) = (harness.sessions, harness.user.userID)
+            let old = try await harness.signIn()
+            // All that the script does of a sign-in, and then nothing more.
+            let new = SessionID()
+            let created = try await sessions.store.create(
+                SessionStore.NewSession(
+                    user: id,
+                    handle: new.handle,
+                    value: SessionValue(role: .user, client: harness.client),
+                    ttl: .seconds(60),
+                    maxSessions: 10,
+                    policy: .replace
+                )
+            )
+            guard case .created(_, let displaced) = created else { throw SessionsHarness.Unexpected() }
+            #expect(displaced.map(\.handle) == [old.sessionHandle])
+            // And later the new session ends, too, so that nothing of it is left to be asked about.
+            _ = try await sessions.store.end([new.handle], of: id, reason: .logout)
+            for _ in 0..<2 {
+                #expect(
+                    try await sessions.refresh(old.refreshToken, client: harness.client).word == "session ended"
+                )
+            }
+            #expect(try await sessions.list(of: id).isEmpty)
+            // A sign-in that came to its end leaves no mark behind.
+            let (third, fourth) = (try await harness.signIn(), try await harness.signIn())
+            let mark = RedisArgument(SessionsKeys.displaced(third.sessionHandle, of: id))
+            #expect(try await harness.redis.send(RedisCommand("EXISTS", mark)).int == 0)
+            #expect(try await sessions.refresh(third.refreshToken, client: harness.client).word == "session ended")
+            #expect(try await sessions.refresh(fourth.refreshToken, client: harness.client).word == "refreshed")
+        }
+    }
+
     @Test("A disabled user's live session lets nobody in")
     func disabled() async throws {
         try await SessionsHarness.run { harness in

@@ -16,6 +16,7 @@ struct EngineHTTPChannel: HTTPChannelHandler {
     }
 
     let engines: [EngineServer]
+    let direct: DirectRoutes?
     let http: HTTP1Channel
     let idleTimeout: TimeAmount?
     let opening: OpeningConnections
@@ -23,8 +24,9 @@ struct EngineHTTPChannel: HTTPChannelHandler {
 
     var responder: HTTPChannelHandler.Responder { self.http.responder }
 
-    init(engines: [EngineServer], http: HTTP1Channel, idleTimeout: TimeAmount?) {
+    init(engines: [EngineServer], direct: DirectRoutes?, http: HTTP1Channel, idleTimeout: TimeAmount?) {
         self.engines = engines
+        self.direct = direct
         self.http = http
         self.idleTimeout = idleTimeout
         let opening = OpeningConnections()
@@ -32,6 +34,7 @@ struct EngineHTTPChannel: HTTPChannelHandler {
         self.acceptor = SessionAcceptor(engines: engines) { acceptor in
             FirstRequestHandler<HTTP>(
                 engines: engines,
+                direct: direct,
                 waiter: .acceptor(acceptor),
                 idleTimeout: idleTimeout,
                 opening: opening
@@ -51,6 +54,7 @@ struct EngineHTTPChannel: HTTPChannelHandler {
             let promise = channel.eventLoop.makePromise(of: FirstRequestOutcome<HTTP>.self)
             let handler = FirstRequestHandler<HTTP>(
                 engines: self.engines,
+                direct: self.direct,
                 waiter: .promise(promise) { self.http.setup(channel: $0, logger: logger) },
                 idleTimeout: self.idleTimeout,
                 opening: self.opening
@@ -72,9 +76,11 @@ extension HTTPServerBuilder {
     ///
     /// - Parameters:
     ///   - engines: one or several endpoints, each with a path of its own.
+    ///   - direct: addresses that connections answer themselves.
     ///   - http: settings of the connections that stay HTTP. Header limits are set here: 16 KiB, 100 fields.
     package static func engineIO(
         _ engines: [EngineServer],
+        direct: DirectRoutes? = nil,
         http: HTTP1Channel.Configuration = .init(idleTimeout: .seconds(75))
     ) -> HTTPServerBuilder {
         var configuration = http
@@ -88,6 +94,7 @@ extension HTTPServerBuilder {
         return HTTPServerBuilder { responder in
             EngineHTTPChannel(
                 engines: engines,
+                direct: direct,
                 http: HTTP1Channel(responder: responder, configuration: fixed),
                 idleTimeout: http.idleTimeout
             )

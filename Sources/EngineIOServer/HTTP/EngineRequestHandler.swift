@@ -3,7 +3,8 @@ import Metrics
 import NIOCore
 import NIOHTTP1
 
-/// Serves the endpoints' requests of one HTTP connection; all others go on to Hummingbird, part by part.
+/// Serves the endpoints' requests of one HTTP connection, and the direct routes; all others go on to Hummingbird, part
+/// by part.
 ///
 /// HTTP/1.1 allows requests to be sent without waiting for answers, and answers must keep their order. Requests of
 /// ours are handled as they come, so that a POST behind a waiting poll is not held up, and their answers wait for
@@ -36,6 +37,7 @@ final class EngineRequestHandler: ChannelDuplexHandler, RemovableChannelHandler 
     }
 
     private let engines: [EngineServer]
+    private let direct: DirectRoutes?
     /// Makes the connection a WebSocket.
     private let open: (WebSocketOpening) -> Void
     private var context: ChannelHandlerContext?
@@ -52,8 +54,9 @@ final class EngineRequestHandler: ChannelDuplexHandler, RemovableChannelHandler 
     private var isOver = false
     private var quiesceEvent: Any?
 
-    init(engines: [EngineServer], open: @escaping (WebSocketOpening) -> Void) {
+    init(engines: [EngineServer], direct: DirectRoutes? = nil, open: @escaping (WebSocketOpening) -> Void) {
         self.engines = engines
+        self.direct = direct
         self.open = open
     }
 
@@ -101,13 +104,14 @@ final class EngineRequestHandler: ChannelDuplexHandler, RemovableChannelHandler 
 
     private func mustWait(_ part: HTTPServerRequestPart) -> Bool {
         guard case .head(let head) = part, self.hasOurs else { return false }
-        return self.engine(of: head) == nil
+        return self.engine(of: head) == nil && self.direct?.route(for: head) == nil
     }
 
     private func handle(_ part: HTTPServerRequestPart, _ context: ChannelHandlerContext) {
         switch part {
         case .head(let head):
             if let engine = self.engine(of: head) { return self.begin(head, engine, context) }
+            if let respond = self.direct?.route(for: head) { return self.begin(head, respond, context) }
             self.entries.append(.other)
             self.reading = .other
         case .body(let bytes):
@@ -121,6 +125,18 @@ final class EngineRequestHandler: ChannelDuplexHandler, RemovableChannelHandler 
         guard case .other = self.reading else { return }
         if case .end = part { self.reading = .nothing }
         context.fireChannelRead(Self.wrapInboundOut(part))
+    }
+
+    /// The head of a request for a direct route.
+    private func begin(
+        _ head: HTTPRequestHead,
+        _ respond: @escaping DirectRoutes.Respond,
+        _ context: ChannelHandlerContext
+    ) {
+        let exchange = HTTPExchange(head, server: nil, handler: self, eventLoop: context.eventLoop)
+        self.entries.append(.ours(exchange))
+        self.reading = .rest(exchange)
+        self.direct?.begin(exchange, respond, on: context.eventLoop)
     }
 
     /// The head of a request for an endpoint.
@@ -193,7 +209,7 @@ final class EngineRequestHandler: ChannelDuplexHandler, RemovableChannelHandler 
 
     private func take(_ bytes: ByteBuffer, _ exchange: HTTPExchange) {
         guard exchange.answer == nil else { return }
-        guard exchange.body.readableBytes + bytes.readableBytes <= exchange.server.configuration.maxPayload else {
+        guard exchange.body.readableBytes + bytes.readableBytes <= exchange.maxPayload else {
             exchange.body = ByteBuffer()
             exchange.session?.onLoop { $0.postDropped(exchange) }
             return exchange.answer(.empty(.payloadTooLarge))

@@ -27,6 +27,7 @@ final class FirstRequestHandler<HTTP: Sendable>: ChannelInboundHandler, Removabl
     private static var headTimeout: TimeAmount { RequestWatch.headTimeout }
 
     private let engines: [EngineServer]
+    private let direct: DirectRoutes?
     /// Who is told what the connection is.
     enum Waiter {
         /// Hummingbird's server has the connection and waits; the closure sets up HTTP.
@@ -52,11 +53,13 @@ final class FirstRequestHandler<HTTP: Sendable>: ChannelInboundHandler, Removabl
 
     init(
         engines: [EngineServer],
+        direct: DirectRoutes? = nil,
         waiter: Waiter,
         idleTimeout: TimeAmount? = nil,
         opening: OpeningConnections = OpeningConnections()
     ) {
         self.engines = engines
+        self.direct = direct
         self.waiter = waiter
         self.idleTimeout = idleTimeout
         self.opening = opening
@@ -70,7 +73,7 @@ final class FirstRequestHandler<HTTP: Sendable>: ChannelInboundHandler, Removabl
         }
         self.isCounted = true
         self.timeout = context.eventLoop.assumeIsolated().scheduleTask(in: Self.headTimeout) {
-            self.refuse(.empty(.requestTimeout), context)
+            self.refuse(.problem(.requestTimeout), context)
         }
     }
 
@@ -197,9 +200,9 @@ final class FirstRequestHandler<HTTP: Sendable>: ChannelInboundHandler, Removabl
 
     private func addWatch(_ context: ChannelHandlerContext) throws {
         let watch = RequestWatch(idleTimeout: self.idleTimeout) { status in
-            self.answer(HTTPAnswer.empty(status).bytes(), context)
+            self.answer(HTTPAnswer.problem(status).bytes(), context)
         }
-        let endpoints = EngineRequestHandler(engines: self.engines) { opening in
+        let endpoints = EngineRequestHandler(engines: self.engines, direct: self.direct) { opening in
             self.open(opening, rest: ByteBuffer(), isBypassing: true, context)
         }
         let pipeline = context.pipeline.syncOperations
@@ -323,7 +326,7 @@ final class FirstRequestHandler<HTTP: Sendable>: ChannelInboundHandler, Removabl
     }
 
     private func refuseLargeHead(_ context: ChannelHandlerContext) {
-        self.refuse(.empty(.requestHeaderFieldsTooLarge), context)
+        self.refuse(.problem(.requestHeaderFieldsTooLarge), context)
     }
 
     private func refuse(

@@ -44,6 +44,23 @@ struct HTTPAnswer: Sendable {
         HTTPAnswer(status: .ok, contentType: "text/html", body: ByteBuffer(string: "ok"))
     }
 
+    /// A refusal of the connection itself, before any route is known (RFC 9457).
+    static func problem(_ status: HTTPResponseStatus) -> HTTPAnswer {
+        let (title, code, detail) =
+            switch status {
+            case .requestTimeout:
+                ("The request took too long to arrive", "REQUEST_TIMEOUT", "Send the whole request sooner.")
+            case .requestHeaderFieldsTooLarge:
+                ("The request's head is too large", "HEAD_TOO_LARGE", "Send fewer and shorter header fields.")
+            default:
+                ("The request cannot be read", "MALFORMED_REQUEST", "The request breaks the rules of HTTP.")
+            }
+        let body =
+            #"{"type":"about:blank","title":"\#(title)","status":\#(status.code),"detail":"\#(detail)","#
+            + #""code":"\#(code)"}"#
+        return HTTPAnswer(status: status, contentType: "application/problem+json", body: ByteBuffer(string: body))
+    }
+
     static func empty(_ status: HTTPResponseStatus) -> HTTPAnswer { HTTPAnswer(status: status) }
 
     static func refusal(_ code: EngineErrorCode) -> HTTPAnswer {

@@ -69,7 +69,10 @@ final class RequestWatch: ChannelDuplexHandler {
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
         if error as? HTTPParserError == .headerOverflow {
             self.refuse(.requestHeaderFieldsTooLarge)
+        } else if error is HTTPParserError, self.requestsInProgress <= 0 {
+            self.refuse(.badRequest)
         } else {
+            // In the midst of a request the route that reads its body says so; behind one, its answer comes first.
             context.fireErrorCaught(error)
         }
     }

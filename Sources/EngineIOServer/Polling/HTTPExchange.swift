@@ -8,7 +8,8 @@ import NIOHTTP1
 /// ``answer(_:)`` and ``isAccepted`` are the session's, which is what makes it Sendable.
 final class HTTPExchange: @unchecked Sendable {
     let head: HTTPRequestHead
-    let server: EngineServer.Shared
+    /// `nil` for a request that is no endpoint's.
+    let server: EngineServer.Shared?
     private let eventLoop: any EventLoop
 
     // MARK: The connection's
@@ -33,7 +34,7 @@ final class HTTPExchange: @unchecked Sendable {
 
     init(
         _ head: HTTPRequestHead,
-        server: EngineServer.Shared,
+        server: EngineServer.Shared?,
         handler: EngineRequestHandler,
         eventLoop: any EventLoop
     ) {
@@ -80,18 +81,21 @@ final class HTTPExchange: @unchecked Sendable {
         self.head.headers[canonicalForm: "content-encoding"].contains { $0.lowercased() != "identity" }
     }
 
+    var maxPayload: Int { self.server?.configuration.maxPayload ?? 0 }
+
     /// Whether the head alone says that the body is too large.
     var declaresTooMuch: Bool {
         guard let length = self.head.headers.first(name: "content-length") else { return false }
-        return (Int(length) ?? .max) > self.server.configuration.maxPayload
+        return (Int(length) ?? .max) > self.maxPayload
     }
 
     /// Whether the connection may carry another request. After a request for another protocol the parser stops.
     var keepsConnection: Bool { self.head.isKeepAlive && !self.head.headers.contains(name: "upgrade") }
 
     private var corsFields: [(name: String, value: String)] {
+        guard let server = self.server else { return [] }
         let headers = self.head.headers
-        return self.server.configuration.cors.fields(
+        return server.configuration.cors.fields(
             origin: headers.first(name: "origin"),
             host: headers.first(name: "host")
         )
@@ -128,7 +132,7 @@ final class HTTPExchange: @unchecked Sendable {
         if answer.isPayload { headers.add(name: "Cache-Control", value: "no-store") }
         for (name, value) in answer.fields + self.corsFields { headers.add(name: name, value: value) }
         if let cookie = self.cookie, answer.isPayload { headers.add(name: "Set-Cookie", value: cookie) }
-        if answer.isPayload, let threshold = self.server.configuration.httpCompression,
+        if answer.isPayload, let threshold = self.server?.configuration.httpCompression,
             body.readableBytes >= threshold, self.acceptsGzip, let compressed = Gzip.compress(body)
         {
             body = compressed

@@ -3,6 +3,7 @@
 
 import Accounts
 import HoldfastCore
+import NIOCore
 import Sessions
 
 // What accounts and sign-ins look like on the wire.
@@ -39,6 +40,21 @@ struct UserPayload: Encodable {
         groups = user.grants.groups.sorted()
         permissions = user.grants.permissions.sorted()
     }
+
+    var json: ByteBuffer {
+        var json = ByteBuffer()
+        json.reserveCapacity(256)
+        json.writeString(#"{"user_id":"\#(user_id)","user_name":"#)
+        json.writeJSON(user_name)
+        json.writeString(#","email":"#)
+        json.writeJSON(email)
+        json.writeString(#","role":"\#(role.rawValue)","groups":"#)
+        json.writeJSON(groups)
+        json.writeString(#","permissions":"#)
+        json.writeJSON(permissions)
+        json.writeString("}")
+        return json
+    }
 }
 
 struct SignInPayload: Encodable {
@@ -70,14 +86,6 @@ struct MessagePayload: Encodable {
 
 extension SessionUser {
     init(_ user: User) {
-        self.init(
-            userID: user.userID,
-            name: user.name,
-            email: user.email,
-            role: user.role,
-            active: user.active,
-            groups: user.groups,
-            permissions: user.permissions
-        )
+        self.init(userID: user.userID, name: user.name, email: user.email, active: user.active, grants: user.grants)
     }
 }

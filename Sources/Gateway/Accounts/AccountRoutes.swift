@@ -1,8 +1,10 @@
 import Accounts
+import EngineIOServer
 import HTTPTypes
 import HoldfastCore
 import Hummingbird
 import Logging
+import NIOHTTP1
 import Sessions
 
 /// `/api/auth/*`: register, sign in, renew, look, sign out.
@@ -136,7 +138,25 @@ struct AccountRoutes: Sendable {
     }
 
     private func me(_ request: Request, _ context: GatewayContext) async throws -> Response {
-        .json(UserPayload(try await authenticator.signedIn(request).user))
+        .json(bytes: UserPayload(try await authenticator.signedIn(request).user).json)
+    }
+
+    /// What every page asks first and most often takes the direct way.
+    func direct(logger: Logger) -> [String: DirectRoutes.Respond] {
+        let authenticator = authenticator
+        return [
+            "/api/auth/me": { head in
+                do {
+                    let signedIn = try await authenticator.signedIn(
+                        authorization: head.headers.first(name: "authorization") ?? "",
+                        namedSession: head.headers.first(name: "x-session-id")
+                    )
+                    return .json(UserPayload(signedIn.user).json)
+                } catch {
+                    return DirectAnswer(describing: error, logger: logger)
+                }
+            }
+        ]
     }
 
     private func logout(_ request: Request, _ context: GatewayContext) async throws -> Response {

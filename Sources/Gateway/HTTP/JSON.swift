@@ -8,12 +8,16 @@ import NIOFoundationCompat
 extension Response {
     /// - Precondition: `body` encodes; every type that is passed here is one of ours and does.
     static func json(_ body: some Encodable, status: HTTPResponse.Status = .ok) -> Response {
+        .json(bytes: encoded(body), status: status)
+    }
+
+    static func encoded(_ body: some Encodable) -> ByteBuffer {
         let encoder = JSONEncoder()
         encoder.outputFormatting = .withoutEscapingSlashes
         guard let bytes = try? encoder.encode(body) else {
             preconditionFailure("\(type(of: body)) does not encode")
         }
-        return .json(bytes: ByteBuffer(bytes: bytes), status: status)
+        return ByteBuffer(bytes: bytes)
     }
 
     static func json(bytes: ByteBuffer, status: HTTPResponse.Status = .ok) -> Response {

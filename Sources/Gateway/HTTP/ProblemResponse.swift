@@ -9,6 +9,7 @@ import NIOHTTP1
 import OAuth
 import Postgres
 import Redis
+import Synchronization
 
 /// RFC 9457 on the wire.
 struct ProblemBody: Encodable {
@@ -35,8 +36,10 @@ struct ProblemBody: Encodable {
 }
 
 extension Problem {
+    var json: ByteBuffer { Response.encoded(ProblemBody(self)) }
+
     func response() -> Response {
-        var response = Response.json(ProblemBody(self), status: .init(code: code.status))
+        var response = Response.json(bytes: json, status: .init(code: code.status))
         response.headers[.contentType] = "application/problem+json"
         if let retryAfterSeconds { response.headers[.retryAfter] = String(retryAfterSeconds) }
         if code.status == 401 { response.headers[.wwwAuthenticate] = "Bearer" }
@@ -122,6 +125,17 @@ extension Problem {
 
 /// Whatever a route throws leaves as problem+json. Stands within the middlewares that only add headers.
 struct ProblemMiddleware: RouterMiddleware {
+    /// Known when all routes are; until then nothing is served.
+    let addresses: AddressBook
+
+    final class AddressBook: Sendable {
+        private let known = Mutex<KnownAddresses?>(nil)
+
+        func write(_ addresses: KnownAddresses) { known.withLock { $0 = addresses } }
+
+        func methods(of path: String) -> [String] { known.withLock { $0 }?.methods(of: path) ?? [] }
+    }
+
     func handle(
         _ request: Request,
         context: GatewayContext,
@@ -129,6 +143,12 @@ struct ProblemMiddleware: RouterMiddleware {
     ) async throws -> Response {
         do {
             return try await next(request, context)
+        } catch let error as HTTPError where error.status == .notFound {
+            let methods = addresses.methods(of: request.uri.path).filter { $0 != request.method.rawValue }
+            guard !methods.isEmpty else { return Problem(describing: error, logger: context.logger).response() }
+            var response = Problem(describing: HTTPError(.methodNotAllowed), logger: context.logger).response()
+            response.headers[.allow] = methods.joined(separator: ", ")
+            return response
         } catch {
             return Problem(describing: error, logger: context.logger).response()
         }

@@ -49,14 +49,12 @@ extension OAuthRoutes {
         if let address = wanted.post_logout_redirect_uri, !policy.allows(address, host: request.head.authority) {
             throw Problem(OAuthRefusal.redirectNotAllowed)
         }
-        _ = try await sessions.end(signedIn.session.handle, of: signedIn.userID, reason: .logout)
-        try await record("sign-out", signedIn.userID, signedIn.session.handle.rawValue, context)
-        return try await front.signOut(
-            user: signedIn.userID,
-            session: signedIn.session.handle.rawValue,
-            returnTo: wanted.post_logout_redirect_uri,
-            state: wanted.state
-        )
+        let session = signedIn.session.handle
+        let departure = try await front.departure(user: signedIn.userID, session: session.rawValue)
+        _ = try await sessions.end(session, of: signedIn.userID, reason: .logout)
+        try await record("sign-out", signedIn.userID, session.rawValue, context)
+        guard let departure else { return nil }
+        return try await front.signOut(departure, returnTo: wanted.post_logout_redirect_uri, state: wanted.state)
     }
 
     /// The provider says that somebody has signed out there.
@@ -81,7 +79,7 @@ extension OAuthRoutes {
             if try await sessions.end(handle, of: owner.user, reason: reason) {
                 try await record("sign-out", owner.user, owner.session, context)
             }
-            _ = try await front.signOut(user: owner.user, session: owner.session, returnTo: nil, state: nil)
+            try await front.signOut(user: owner.user, session: owner.session)
         }
     }
 

@@ -88,7 +88,7 @@ struct OAuthRoutes: Sendable {
             return response
         case "refresh_token":
             guard let token = body.refresh_token else { throw Problem.invalid(.init("refresh_token", "is missing")) }
-            return try await refresh(token, context)
+            return try await refresh(token, request, context)
         default:
             throw Problem.invalid(.init("grant_type", "must be authorization_code or refresh_token"))
         }
@@ -164,17 +164,30 @@ struct OAuthRoutes: Sendable {
         }
     }
 
-    private func refresh(_ token: String, _ context: GatewayContext) async throws -> Response {
+    /// New tokens of the provider, and a new cookie: who signed in by it stays as long as their tokens are refreshed.
+    private func refresh(
+        _ token: String,
+        _ request: Request,
+        _ context: GatewayContext
+    ) async throws -> Response {
         let (tokens, owner) = try await front.refresh(token) { user, session in
             guard let handle = SessionHandle(session), try await sessions.session(handle, of: user) != nil else {
                 return false
             }
             return try await accounts.user(user)?.active == true
         }.get(Problem.init)
-        guard let account = try await accounts.user(owner.user) else { throw Problem(OAuthRefusal.grant) }
         let authorities = try await front.authorities(user: owner.user, session: owner.session) ?? Authorities()
         try await setGroups(authorities, of: owner.user)
-        return .json(OAuthTokenPayload(tokens, session: owner.session, SessionUser(account), authorities))
+        guard let account = try await accounts.user(owner.user), let handle = SessionHandle(owner.session) else {
+            throw Problem(OAuthRefusal.grant)
+        }
+        let user = SessionUser(account)
+        let client = ClientInfo(ipAddress: context.ipAddress, userAgent: request.headers[.userAgent] ?? "")
+        var response = Response.json(OAuthTokenPayload(tokens, session: owner.session, user, authorities))
+        if let renewal = try await sessions.renew(handle, of: user, client: client) {
+            response.setSessionCookies(renewal)
+        }
+        return response
     }
 
     /// The account is in the provider's groups; who is asked for a group by `REQUIRED_GROUP` is asked for these.
@@ -214,9 +227,9 @@ struct OAuthRoutes: Sendable {
             return parts.count == 2 && parts[0].lowercased() == "bearer" ? String(parts[1]) : nil
         }
         guard let token = body.token ?? header else { throw Problem.invalid(.init("token", "is missing")) }
-        guard case .valid(let signedIn) = try await sessions.authenticate(token, orElse: authenticator.vouch) else {
-            return .json(OAuthTokenVerdictPayload.invalid)
-        }
+        guard case .valid(let signedIn) = try await sessions.authenticate(token, orElse: authenticator.vouch),
+            signedIn.user.grants.mayUseService(of: authenticator.requiredGroup)
+        else { return .json(OAuthTokenVerdictPayload.invalid) }
         let authorities = try await front.authorities(
             user: signedIn.userID,
             session: signedIn.session.handle.rawValue

@@ -17,36 +17,50 @@ struct Authenticator: Sendable {
 
     static let cookie = "__Host-holdfast"
     static let csrfCookie = "__Host-holdfast-csrf"
+    private static let sessionHeader = HTTPField.Name("X-Session-ID")
+    private static let csrfHeader = HTTPField.Name("X-CSRF-Token")
 
     /// - Throws: ``Problem`` 401 or 403; a store's error when it is away, which becomes 503.
     func signedIn(_ request: Request) async throws -> SignedIn {
-        let signedIn = try await bearer(of: request)
+        try requireUse(try await bearer(of: request), namedSession: Self.sessionHeader.flatMap { request.headers[$0] })
+    }
+
+    /// The same for a request without cookies.
+    ///
+    /// - Parameters:
+    ///   - authorization: the whole field.
+    ///   - namedSession: what `X-Session-ID` says.
+    func signedIn(authorization: String, namedSession: String?) async throws -> SignedIn {
+        try requireUse(try await bearer(authorization), namedSession: namedSession)
+    }
+
+    private func requireUse(_ signedIn: SignedIn, namedSession: String?) throws(Problem) -> SignedIn {
         // Who names a session means that one. Sessions are named by handles, which sign nobody in.
-        if let name = HTTPField.Name("X-Session-ID"), let named = request.headers[name],
-            named != signedIn.session.handle.rawValue
-        {
+        if let namedSession, namedSession != signedIn.session.handle.rawValue {
             throw Problem(.sessionExpired, "The token does not belong to the session that X-Session-ID names.")
         }
-        if let group = requiredGroup, !signedIn.role.isAdministrator, !signedIn.user.grants.isMember(of: group) {
+        guard signedIn.user.grants.mayUseService(of: requiredGroup) else {
             throw Problem(.forbidden, "This service is open to members of a group only.")
         }
         return signedIn
     }
 
     private func bearer(of request: Request) async throws -> SignedIn {
-        if let header = request.headers[.authorization] {
-            let parts = header.split(separator: " ", maxSplits: 1)
-            guard parts.count == 2, parts[0].lowercased() == "bearer" else {
-                throw Problem(.authenticationRequired, "Send Authorization: Bearer with an access token.")
-            }
-            return try await check(String(parts[1]))
-        }
+        if let header = request.headers[.authorization] { return try await bearer(header) }
         guard let cookie = request.cookies[Self.cookie] else {
             throw Problem(.authenticationRequired, "Sign in first.")
         }
         let signedIn = try await check(cookie.value)
         try requireOwnPage(request, signedIn)
         return signedIn
+    }
+
+    private func bearer(_ authorization: String) async throws -> SignedIn {
+        let parts = authorization.split(separator: " ", maxSplits: 1)
+        guard parts.count == 2, parts[0].lowercased() == "bearer" else {
+            throw Problem(.authenticationRequired, "Send Authorization: Bearer with an access token.")
+        }
+        return try await check(String(parts[1]))
     }
 
     /// An administrator, or somebody who was given just this permission.
@@ -78,7 +92,7 @@ struct Authenticator: Sendable {
         if let origin = request.headers[.origin], !origins.allows(origin, host: request.head.authority) {
             throw Problem(.originNotAllowed, "This page may not act for you.")
         }
-        guard let name = HTTPField.Name("X-CSRF-Token"), let token = request.headers[name],
+        guard let name = Self.csrfHeader, let token = request.headers[name],
             sessions.isCSRFToken(token, of: signedIn)
         else {
             throw Problem(.csrfTokenMissing, "Repeat the value of the \(Self.csrfCookie) cookie in X-CSRF-Token.")

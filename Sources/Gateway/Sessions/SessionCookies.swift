@@ -9,6 +9,11 @@ extension Response {
         set(Authenticator.csrfCookie, signIn.csrfToken, signIn.expiresIn, httpOnly: false)
     }
 
+    mutating func setSessionCookies(_ renewal: SessionRenewal) {
+        set(Authenticator.cookie, renewal.accessToken, renewal.expiresIn, httpOnly: true)
+        set(Authenticator.csrfCookie, renewal.csrfToken, renewal.expiresIn, httpOnly: false)
+    }
+
     mutating func clearSessionCookies() {
         set(Authenticator.cookie, "", 0, httpOnly: true)
         set(Authenticator.csrfCookie, "", 0, httpOnly: false)

@@ -123,7 +123,7 @@ struct SocketGateway: Sendable {
         }
         switch check {
         case .valid(let signedIn):
-            if let requiredGroup, !signedIn.role.isAdministrator, !signedIn.user.grants.isMember(of: requiredGroup) {
+            guard signedIn.user.grants.mayUseService(of: requiredGroup) else {
                 throw refusal("Authentication required", .forbidden)
             }
             socket.data = SocketIdentity(signedIn)
@@ -141,6 +141,8 @@ struct SocketGateway: Sendable {
 
     private func reauthenticate(_ socket: Socket, _ payload: AuthenticatePayload) async throws -> OkPayload {
         switch try await sessions.authenticate(payload.token, orElse: vouch) {
+        case .valid(let signedIn) where !signedIn.user.grants.mayUseService(of: requiredGroup):
+            throw Problem(.forbidden, "This service is open to members of a group only.")
         case .valid(let signedIn) where signedIn.userID == socket.identity.user:
             socket.data = SocketIdentity(signedIn)
             sessionGuard.checkSoon(socket)

@@ -17,6 +17,13 @@ package enum BackchannelTarget: Sendable {
     case subject(issuer: String, subject: String)
 }
 
+/// What a session that is about to end has at the provider.
+package struct Departure: Sendable {
+    let user: UserID
+    let session: String
+    let grant: ProviderGrant
+}
+
 extension OAuthFront {
     /// Takes a token back, here first: what the provider does not hear is dead here all the same.
     package func revoke(_ token: String) async throws -> RevokeOutcome {
@@ -34,12 +41,28 @@ extension OAuthFront {
         return .unknown
     }
 
+    /// What a session has at the provider, to be looked up before it ends: once it has, ``signOut(user:session:)`` may be
+    /// on its way from elsewhere.
+    package func departure(user: UserID, session: String) async throws -> Departure? {
+        try await store.grant(of: session, user: user).map { Departure(user: user, session: session, grant: $0) }
+    }
+
+    /// Ends what a session has at the provider, if it has something there. Call it after the session has ended.
+    package func signOut(user: UserID, session: String) async throws {
+        guard let departure = try await departure(user: user, session: session) else { return }
+        _ = try await signOut(departure)
+    }
+
     /// Ends what a session has at the provider: its tokens here and there. Call it after the session has ended.
     ///
     /// - Parameter returnTo: where the provider sends the browser afterwards; must have been checked.
     /// - Returns: where the browser can end the provider's own session; nil if there is no such place.
-    package func signOut(user: UserID, session: String, returnTo: String?, state: String?) async throws -> String? {
-        guard let grant = try await store.grant(of: session, user: user) else { return nil }
+    package func signOut(
+        _ departure: Departure,
+        returnTo: String? = nil,
+        state: String? = nil
+    ) async throws -> String? {
+        let (user, session, grant) = (departure.user, departure.session, departure.grant)
         try await store.kill(grant.tokens.accessToken, expiresAtMs: grant.accessExpiresAtMs)
         if let refreshToken = grant.tokens.refreshToken {
             let end = ServerTime.now + configuration.rememberedFor

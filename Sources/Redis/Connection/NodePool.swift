@@ -70,14 +70,23 @@ final class NodePool: Sendable {
             count: commands.count,
             deadline: deadline
         )
-        let outcome = await withTaskCancellationHandler {
+        return try await outcome(of: request).get()
+    }
+
+    /// - Parameter isolation: the caller's. The closure that waits belongs to it; otherwise every command of an actor
+    ///   would wake a thread of the pool on its way out and again on its way back.
+    private func outcome(
+        of request: RedisRequest,
+        isolation: isolated (any Actor)? = #isolation
+    ) async -> RedisRequest.Outcome {
+        await withTaskCancellationHandler {
+            _ = isolation
             submit(request)
             return await request.outcome()
         } onCancel: {
             let isFirst = request.fail { RedisError(.cancelled, "the command was cancelled", mayHaveRun: $0) }
             if isFirst { metrics.ended(.cancelled, request.count) }
         }
-        return try outcome.get()
     }
 
     private func submit(_ request: RedisRequest) {

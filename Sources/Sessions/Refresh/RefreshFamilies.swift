@@ -253,6 +253,23 @@ struct RefreshFamilies: Sendable {
         return (user, handle)
     }
 
+    /// The id of a session whose family lives, which lives on as if its token had been refreshed; nil if there is none.
+    func prolong(_ handle: SessionHandle, of user: UserID) async throws -> SessionID? {
+        let milliseconds = tokenTTL.milliseconds
+        let rows = try await gate.turn {
+            try await postgres.query(
+                """
+                UPDATE refresh_families SET expires_at = now() + \(milliseconds)::bigint * interval '1 millisecond'
+                WHERE user_id = \(user.rawValue) AND session_handle = \(handle.rawValue)
+                  AND revoked_at IS NULL AND NOT rotates
+                RETURNING sealed_session_id
+                """
+            )
+        }
+        guard let sealed = try rows.first?.decode([UInt8].self) else { return nil }
+        return sealer.open(sealed, context: Self.context(handle)).flatMap { SessionID(bytes: $0) }
+    }
+
     func isLive(_ family: UUID) async throws -> Bool {
         try await gate.turn {
             try await !postgres.query(

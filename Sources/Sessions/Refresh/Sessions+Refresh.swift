@@ -17,6 +17,41 @@ extension Sessions {
         }
     }
 
+    /// A new access token of a live session, for who proved otherwise that it is theirs: by the provider's refresh token.
+    ///
+    /// - Returns: nil if the session has ended.
+    package func renew(_ handle: SessionHandle, of user: SessionUser, client: ClientInfo) async throws
+        -> SessionRenewal?
+    {
+        guard let id = try await families.prolong(handle, of: user.userID),
+            try await session(handle, of: user.userID) != nil
+        else { return nil }
+        let token = try await issueToken(for: id, of: user.userID)
+        let new = SessionStore.NewSession(
+            user: user.userID,
+            handle: handle,
+            value: SessionValue(role: user.role, client: client),
+            ttl: configuration.sessionTTL,
+            maxSessions: configuration.maxSessionsPerUser,
+            policy: configuration.duplicateLogin,
+            revives: true,
+            token: token,
+            refreshTTL: configuration.refreshTokenTTL
+        )
+        guard case .alive(let session) = try await store.create(new) else {
+            // It ended between the two looks, and must not come back by this.
+            let ended = try await store.end([handle], of: user.userID, reason: .sessionEnded)
+            await settle(ended.sessions, of: user.userID)
+            return nil
+        }
+        await moved(session)
+        return SessionRenewal(
+            accessToken: token.text,
+            expiresIn: Int(configuration.accessTokenTTL.milliseconds / 1_000),
+            csrfToken: csrfToken(of: id)
+        )
+    }
+
     private func exchange(_ presented: RefreshToken, client: ClientInfo) async throws -> RefreshOutcome {
         // Without Redis no session could be given; find out before the token is used up.
         _ = try await store.redis.send(RedisCommand("PING"))
@@ -49,12 +84,14 @@ extension Sessions {
             replaced: family.replaced,
             revives: true,
             createdAt: family.createdAt,
-            token: token
+            token: token,
+            refreshTTL: configuration.refreshTokenTTL
         )
         await enlist(new)
         switch try await store.create(new) {
         case .refused:
-            // Signed in elsewhere meanwhile, where only one sign-in is allowed.
+            // Signed in elsewhere meanwhile, where only one sign-in is allowed; or displaced by another sign-in whose
+            // instance died before it could revoke this one.
             _ = try await families.revoke([family.handle], of: user.userID, reason: .duplicateLogin)
             await settle([SessionStore.Ended(handle: family.handle, tally: nil)], of: user.userID)
             return .sessionEnded

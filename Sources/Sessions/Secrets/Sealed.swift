@@ -33,7 +33,7 @@ struct Sealer: Sendable {
     func open(_ sealed: [UInt8], context: String) -> [UInt8]? {
         guard sealed.count > Self.headerByteCount, sealed[0] == Self.version else { return nil }
         let header = Array(sealed[..<Self.headerByteCount])
-        guard let secret = ring.secret(id: base64URL(header[1...])),
+        guard let secret = ring.secrets.first(where: { $0.idBytes.elementsEqual(header[1...]) }),
             let box = try? AES.GCM.SealedBox(combined: sealed[Self.headerByteCount...]),
             let opened = try? AES.GCM.open(
                 box,

@@ -50,8 +50,6 @@ package struct SecretRing: Sendable, CustomStringConvertible, CustomDebugStringC
         current = first
     }
 
-    func secret(id: String) -> Secret? { secrets.first { $0.id == id } }
-
     package var description: String { "SecretRing(\(secrets.count) keys)" }
     package var debugDescription: String { description }
     package var customMirror: Mirror { Mirror(self, children: []) }

@@ -15,7 +15,8 @@ extension Sessions {
             value: SessionValue(role: user.role, client: client),
             ttl: configuration.sessionTTL,
             maxSessions: configuration.maxSessionsPerUser,
-            policy: configuration.duplicateLogin
+            policy: configuration.duplicateLogin,
+            refreshTTL: configuration.refreshTokenTTL
         )
         return try await begin(id, new)
     }
@@ -79,9 +80,12 @@ extension Sessions {
     /// Ends for good what a new session took the place of.
     func displace(_ displaced: [SessionStore.Ended], by new: SessionStore.NewSession) async throws {
         guard !displaced.isEmpty else { return }
-        await settle(displaced, of: new.user)
+        await settle(displaced, of: new.user, rotated: new.replaced)
         let others = displaced.map(\.handle).filter { $0 != new.replaced }
-        guard try await families.revoke(others, of: new.user, reason: .duplicateLogin) > 0 else { return }
+        // The script marked them, so that they cannot come back even if this instance dies before the next line.
+        let revoked = try await families.revoke(others, of: new.user, reason: .duplicateLogin)
+        await quietly("marks not removed") { try await self.store.unmark(displaced: others, of: new.user) }
+        guard revoked > 0 else { return }
         // A refresh of theirs between the two steps may have brought one back; now that it is revoked, none will again.
         let revived = try await store.end(others, of: new.user, reason: .duplicateLogin)
         await settle(revived.sessions, of: new.user)

@@ -8,6 +8,8 @@
 -- ARGV[9] "1" to revive: a live session of this handle is only extended, and with replace another live one wins
 -- ARGV[10] created_ms, 0 for now   ARGV[11] now_ms, 0 means the Redis server's clock; only tests pass another
 -- ARGV[12] id of its access token, or ""   ARGV[13] prefix of the user's keys   ARGV[14] when that token ends, ms
+-- ARGV[15] refresh_ms: how long a displaced session could come back by its refresh token, which is revoked after this
+-- script; until that is done, and should it never be, "displaced:HANDLE" keeps it from coming back
 -- Returns {"alive", value, created, seen, expires, count, now}
 -- or {"created", created, expires, now, [ended handle, count, seen], …} or {"refused"}. O(sessions of the user).
 local handle, prefix = ARGV[1], ARGV[13]
@@ -19,6 +21,7 @@ local revives = ARGV[9] == "1"
 redis.call("ZREMRANGEBYSCORE", KEYS[1], "-inf", text(now_ms))
 
 if revives then
+    if redis.call("EXISTS", prefix .. "displaced:" .. handle) == 1 then return {"refused"} end
     local found = redis.call("HMGET", session, "value", "created", "seen", "expires", "count")
     if found[1] and tonumber(found[4]) > now_ms then
         local expires = math.max(tonumber(found[4]), now_ms + ttl_ms)
@@ -60,6 +63,9 @@ local reply = {"created", text(created), text(expires), text(now_ms)}
 for _, gone in ipairs(leaving) do
     local count, seen = end_session(prefix, gone[1], now_ms)
     announce(ARGV[8], ARGV[7], gone[1], gone[2])
+    if gone[2] == "duplicate-login" then
+        redis.call("SET", prefix .. "displaced:" .. gone[1], "1", "PX", ARGV[15])
+    end
     reply[#reply + 1] = {gone[1], count, seen}
 end
 redis.call("HSET", session, "value", ARGV[2], "created", text(created), "seen", text(now_ms), "expires", text(expires),

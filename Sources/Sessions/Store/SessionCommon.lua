@@ -4,6 +4,7 @@
 --   session:HANDLE  hash        value (sealed), created, seen, expires (ms), count
 --   tokens:HANDLE   sorted set  ids of the session's access tokens, scored by when each ends (ms)
 --   dead:ID         string      an access token that ended before its time; lives exactly as long as it would have
+--   displaced:HANDLE  string    a session that another took the place of, until its refresh token is revoked
 --   sessions        sorted set  handle, scored by expires: the user's index
 local function text(number) return string.format("%.0f", number) end
 

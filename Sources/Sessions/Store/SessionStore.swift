@@ -28,6 +28,8 @@ struct SessionStore: Sendable {
         var createdAt: ServerTime?
         /// The access token that is about to be handed out for it.
         var token: IssuedToken?
+        /// How long the sessions that it displaces could otherwise come back.
+        var refreshTTL = Duration.seconds(1_209_600)
     }
 
     /// A session that was ended, with what Redis had counted of it; nil when it was not alive.
@@ -94,8 +96,16 @@ struct SessionStore: Sendable {
                 RedisArgument(new.token?.id ?? ""),
                 RedisArgument(SessionsKeys.prefix(of: new.user)),
                 RedisArgument(new.token?.expiresAt.millisecondsSinceEpoch ?? 0),
+                RedisArgument(new.refreshTTL.milliseconds),
             ]
         )
+    }
+
+    /// Displaced sessions whose refresh tokens are revoked need no mark any more.
+    func unmark(displaced handles: [SessionHandle], of user: UserID) async throws(RedisError) {
+        guard !handles.isEmpty else { return }
+        let keys = handles.map { RedisArgument(SessionsKeys.displaced($0, of: user)) }
+        _ = try await redis.send(RedisCommand("DEL", arguments: keys))
     }
 
     private func created(_ new: NewSession, _ reply: RESPValue) throws(RedisError) -> Created {
@@ -179,10 +189,11 @@ struct SessionStore: Sendable {
     private func touched(_ handle: SessionHandle, _ user: UserID, _ reply: RESPValue) throws(RedisError) -> Touch {
         if reply.isNull { return .gone }
         if reply.int == 0 { return .deadToken }
-        guard let items = reply.array, items.count == 8, let slid = items[6].int, let counted = items[7].int
+        guard let items = reply.array, items.count == 2, let sealed = items[0].buffer,
+            let numbers = items[1].buffer.flatMap(Self.numbers), numbers.count == 7
         else { throw Self.unexpected(Self.touch) }
-        guard let session = try session(handle, user, items.prefix(6), by: Self.touch) else { return .gone }
-        return .alive(Touched(session: session, slid: slid == 1, counted: counted == 1))
+        guard let session = session(handle, user, sealed, numbers) else { return .gone }
+        return .alive(Touched(session: session, slid: numbers[5] == 1, counted: numbers[6] == 1))
     }
 
     /// Puts the session's value under the newest secret.
@@ -209,26 +220,53 @@ struct SessionStore: Sendable {
         _ items: ArraySlice<RESPValue>,
         by script: RedisScript
     ) throws(RedisError) -> Session? {
-        let items = Array(items)
-        guard items.count == 6, let sealed = items[0].buffer, let created = items[1].int, let seen = items[2].int,
-            let expires = items[3].int, let count = items[4].int, let now = items[5].int
+        let numbers = items.dropFirst().compactMap(\.int)
+        guard items.count == 6, let sealed = items.first?.buffer, numbers.count == 5
         else { throw Self.unexpected(script) }
-        let context = SessionsKeys.session(handle, of: user)
-        guard let opened = sealer.open(Array(sealed.readableBytesView), context: context),
+        return session(handle, user, sealed, numbers)
+    }
+
+    /// - Parameter numbers: created, seen, expires, count, now.
+    private func session(
+        _ handle: SessionHandle,
+        _ user: UserID,
+        _ sealed: ByteBuffer,
+        _ numbers: [Int]
+    ) -> Session? {
+        let sealed = Array(sealed.readableBytesView)
+        guard let opened = sealer.open(sealed, context: SessionsKeys.session(handle, of: user)),
             let value = SessionValue(bytes: opened)
         else { return nil }
         return Session(
             handle: handle,
             userID: user,
             role: value.role,
-            createdAt: ServerTime(millisecondsSinceEpoch: Int64(created)),
-            lastActivity: ServerTime(millisecondsSinceEpoch: Int64(seen)),
-            expiresAt: ServerTime(millisecondsSinceEpoch: Int64(expires)),
-            asOf: ServerTime(millisecondsSinceEpoch: Int64(now)),
-            accessCount: count,
+            createdAt: ServerTime(millisecondsSinceEpoch: Int64(numbers[0])),
+            lastActivity: ServerTime(millisecondsSinceEpoch: Int64(numbers[1])),
+            expiresAt: ServerTime(millisecondsSinceEpoch: Int64(numbers[2])),
+            asOf: ServerTime(millisecondsSinceEpoch: Int64(numbers[4])),
+            accessCount: numbers[3],
             client: value.client,
-            isSealedByOldSecret: !sealer.isCurrent(Array(sealed.readableBytesView))
+            isSealedByOldSecret: !sealer.isCurrent(sealed)
         )
+    }
+
+    /// Whole numbers of at most 18 digits, separated by single spaces; nil for anything else.
+    private static func numbers(_ text: ByteBuffer) -> [Int]? {
+        var numbers = [0]
+        var digits = 0
+        for byte in text.readableBytesView {
+            switch byte {
+            case UInt8(ascii: "0")...UInt8(ascii: "9") where digits < 18:
+                numbers[numbers.count - 1] = numbers[numbers.count - 1] * 10 + Int(byte - UInt8(ascii: "0"))
+                digits += 1
+            case UInt8(ascii: " ") where digits > 0:
+                numbers.append(0)
+                digits = 0
+            default: return nil
+            }
+        }
+        return digits > 0 ? numbers : nil
     }
 
     // MARK: Several sessions

@@ -30,6 +30,11 @@ enum SessionsKeys {
     /// There while an access token that ended before its time would have been good.
     static func dead(_ token: String, of user: UserID) -> String { prefix(of: user) + "dead:" + token }
 
+    /// There from the moment a session was displaced until its refresh token is revoked.
+    static func displaced(_ handle: SessionHandle, of user: UserID) -> String {
+        prefix(of: user) + "displaced:" + handle.rawValue
+    }
+
     /// Sorted set: handle, scored by when the session ends (ms).
     static func index(of user: UserID) -> String { "hf:{user:\(user)}:sessions" }
 

@@ -7,6 +7,7 @@
  *     generator rpc     --port N --pid SERVER -n 64 --depth 4 --tokens FILE --events FILE    seats
  *     generator fanout  --port N --pid SERVER -n 1000 --window 8         capacity
  *     generator fanout  --port N --pid SERVER -n 1000 --rate 100         latency
+ *     generator http    --port N --pid SERVER -n 64 --path /api/auth/me --tokens FILE [--rate 1000]
  *
  * `--protocol` is socketio, nchan or centrifuge. Servers that are one may be several processes: `--pid` is given for
  * each, `--publisher-port` is that of the one that fanout's publisher uses, `--store` the pid of their Redis.
@@ -70,7 +71,8 @@ static double parse(int count, char **arguments, struct load *load, struct optio
         {"depth", 1, NULL, 'd'}, {"window", 1, NULL, 'w'}, {"rate", 1, NULL, 'r'},        {"size", 1, NULL, 's'},
         {"seconds", 1, NULL, 't'}, {"warm-up", 1, NULL, 'u'}, {"hold", 1, NULL, 'h'},     {"grace", 1, NULL, 'g'},
         {"tokens", 1, NULL, 'k'}, {"timeout", 1, NULL, 'T'}, {"protocol", 1, NULL, 'x'}, {"seat", 0, NULL, 'S'},
-        {"publisher-port", 1, NULL, 'o'}, {"store", 1, NULL, 'R'}, {"events", 1, NULL, 'e'}, {NULL, 0, NULL, 0},
+        {"publisher-port", 1, NULL, 'o'}, {"path", 1, NULL, 'a'}, {"store", 1, NULL, 'R'}, {"events", 1, NULL, 'e'},
+        {NULL, 0, NULL, 0},
     };
     double timeout = 60;
     int letter, index = 0;
@@ -82,6 +84,7 @@ static double parse(int count, char **arguments, struct load *load, struct optio
         case 'P': add_server(&options->servers, (pid_t)number(name, optarg, 1, 4194304)); break;
         case 'R': options->servers.store = (pid_t)number(name, optarg, 1, 4194304); break;
         case 'x': load->protocol = protocol_named(optarg); break;
+        case 'a': options->path = optarg; break;
         case 'S': options->seat = true; break;
         case 'n': options->connections = (uint32_t)number(name, optarg, 1, MAX_CONNECTIONS); break;
         case 'H': load->handshakes = (uint32_t)number(name, optarg, 1, 4096); break;
@@ -110,8 +113,8 @@ int main(int count, char **arguments) {
     static struct load load = {.handshakes = 64};
     load.protocol = protocol_named("socketio");
     struct options options = {.connections = 64, .depth = 4, .window = 8, .size = 200, .seconds = 3, .warm_up = 1,
-                              .hold = 2, .grace = 3};
-    if (count < 2) give_up("the first argument is a mode: connect, reconnect, rpc or fanout");
+                              .hold = 2, .grace = 3, .path = "/"};
+    if (count < 2) give_up("the first argument is a mode: connect, reconnect, rpc, fanout or http");
     const char *mode = arguments[1];
     double timeout = parse(count - 1, arguments + 1, &load, &options);
     bool fanout = strcmp(mode, "fanout") == 0;
@@ -122,13 +125,14 @@ int main(int count, char **arguments) {
     signal(SIGPIPE, SIG_IGN);
     /* Sleeps end up to 50 µs late by default, which would be in every paced latency. */
     prctl(PR_SET_TIMERSLACK, 1UL, 0UL, 0UL, 0UL);
-    load_prepare(&load);
     int status;
+    if (strcmp(mode, "http") == 0) return run_http(&load, &options);
+    load_prepare(&load);
     if (strcmp(mode, "connect") == 0) status = run_connect(&load, &options);
     else if (load.retries) status = run_reconnect(&load, &options);
     else if (strcmp(mode, "rpc") == 0) status = run_rpc(&load, &options);
     else if (fanout) status = run_fanout(&load, &options);
-    else give_up("%s is no mode: connect, reconnect, rpc or fanout", mode);
+    else give_up("%s is no mode: connect, reconnect, rpc, fanout or http", mode);
     load_close(&load);
     return status;
 }

@@ -15,6 +15,7 @@ struct options {
     uint32_t window;   /* fanout: messages in flight; a message is in flight until its last subscriber has it */
     double rate;       /* above 0: open loop, so many per second in all, whatever the server does */
     uint32_t size;     /* bytes of the event's one string argument */
+    const char *path;  /* http: what is asked for */
     bool seat;         /* rpc: a short request and `{"ok":true}`, not an echo of `size` bytes */
     char **events;     /* rpc: choose seats of these events, one per connection in turn; see rpc.c */
     uint32_t event_count;
@@ -30,6 +31,7 @@ int run_connect(struct load *load, const struct options *options);
 int run_reconnect(struct load *load, const struct options *options);
 int run_rpc(struct load *load, const struct options *options);
 int run_fanout(struct load *load, const struct options *options);
+int run_http(struct load *load, const struct options *options);
 
 /* Opens all connections and waits until each is ready; gives up when one fails. */
 void connect_all(struct load *load);

@@ -14,6 +14,8 @@ struct SessionModel {
 
     var sessions: [SessionHandle: Entry] = [:]
     var dead: Set<String> = []
+    /// Others took their place; nobody has revoked their refresh tokens, so they must not come back.
+    var displaced: Set<SessionHandle> = []
 
     mutating func expire(_ now: Int64) { sessions = sessions.filter { $0.value.expires > now } }
 
@@ -21,6 +23,7 @@ struct SessionModel {
     mutating func create(_ new: SessionStore.NewSession, now: Int64) -> Set<SessionHandle>? {
         expire(now)
         let ttl = new.ttl.milliseconds
+        if new.revives, displaced.contains(new.handle) { return nil }
         if new.revives, var alive = sessions[new.handle] {
             alive.expires = max(alive.expires, now + ttl)
             sessions[new.handle] = alive
@@ -39,6 +42,7 @@ struct SessionModel {
             leaving.formUnion(byAge.prefix(others.count - new.maxSessions + 1))
         }
         for handle in leaving { end(handle, now) }
+        displaced.formUnion(leaving.filter { $0 != new.replaced })
         sessions[new.handle] = Entry(
             created: new.createdAt?.millisecondsSinceEpoch ?? now,
             seen: now,
