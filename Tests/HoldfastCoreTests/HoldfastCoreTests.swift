@@ -55,7 +55,7 @@ import Testing
 @Suite struct ProblemTests {
     @Test("Every problem has a status of the contract and a title")
     func everyCodeIsWhole() {
-        let allowed: Set = [400, 401, 402, 403, 404, 405, 408, 409, 413, 415, 422, 429, 500, 503]
+        let allowed: Set = [400, 401, 402, 403, 404, 405, 408, 409, 412, 413, 415, 422, 429, 500, 503]
         for code in ProblemCode.allCases {
             #expect(allowed.contains(code.status), "\(code.rawValue)")
             #expect(!code.title.isEmpty)
