@@ -154,8 +154,9 @@ package struct Gateway: Sendable {
         let feed = QueueFeed(
             waitingRoom: slices.waitingRoom,
             subscriber: subscriber,
-            notify: { await notices.deliver($1, of: $0) }
+            notify: { await notices.deliver($2, of: $1, by: $0) }
         )
+        let standings = StandingWriter(passes: passes, feed: feed)
         let rooms = RoomInfoAnnouncer(
             presence: presence,
             redis: slices.redis,
@@ -185,7 +186,7 @@ package struct Gateway: Sendable {
             sessionGuard: sessionGuard,
             requiredGroup: settings.requiredGroup,
             vouch: vouch,
-            standings: StandingWriter(passes: passes),
+            standings: standings,
             logger: logger
         )
         gateway.install()
@@ -214,7 +215,7 @@ package struct Gateway: Sendable {
             slices,
             stores,
             presence,
-            passes,
+            standings,
             authenticator,
             drain,
             webRoot,
@@ -328,7 +329,7 @@ package struct Gateway: Sendable {
         _ slices: Slices,
         _ stores: Stores,
         _ presence: Presence,
-        _ passes: EntryPasses,
+        _ standings: StandingWriter,
         _ authenticator: Authenticator,
         _ drain: DrainState,
         _ webRoot: String,
@@ -405,7 +406,7 @@ package struct Gateway: Sendable {
             events: slices.events,
             waitingRoom: slices.waitingRoom,
             presence: presence,
-            standings: StandingWriter(passes: passes),
+            standings: standings,
             authenticator: authenticator,
             audit: audit
         ).add(to: router)

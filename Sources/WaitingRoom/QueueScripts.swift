@@ -68,7 +68,7 @@ struct QueueScripts: Sendable {
     static let perJoin = 100
     /// Places looked at by one tick in search of someone who is there.
     static let scannedPerTick = 2_000
-    /// Longer than one step of a rebuild takes, the reading of PostgreSQL being the longest; an owner silent for so long
+    /// An owner of a rebuild renews its claim every second, however long PostgreSQL takes; one that is silent for so long
     /// is dead, and another instance tries.
     static let claimMs: Int64 = 5_000
 
@@ -260,10 +260,19 @@ struct QueueScripts: Sendable {
     }
 
     func claimCall(needing epoch: Int64, in event: EventID) -> RedisScriptCall {
+        claimCall(RedisArgument(epoch), event)
+    }
+
+    /// The owner of a claim is still at it. Nothing once the queue is there.
+    func renewClaim(in event: EventID) async throws(RedisError) {
+        _ = try await run(claimCall("renew", event))
+    }
+
+    private func claimCall(_ needed: RedisArgument, _ event: EventID) -> RedisScriptCall {
         RedisScriptCall(
             Self.claim,
             keys: WaitingRoomKeys.all(event),
-            arguments: [RedisArgument(epoch), RedisArgument(clock()), RedisArgument(Self.claimMs)]
+            arguments: [needed, RedisArgument(clock()), RedisArgument(Self.claimMs)]
         )
     }
 

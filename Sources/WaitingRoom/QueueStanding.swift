@@ -9,8 +9,9 @@ package enum QueueStanding: Sendable, Equatable {
     case disabled
     /// Waits for the draw at the opening, with so many others.
     case lobby(total: Int)
-    /// `position` is 1 for the next to go in, `ahead` is `position` − 1. No estimate while nobody is let in.
-    case waiting(position: Int, ahead: Int, total: Int, eta: QueueEstimate.Wait?)
+    /// `position` is 1 for the next to go in. It gets better only, as long as `qseq`, the place's number, is the same.
+    /// No estimate while nobody is let in.
+    case waiting(qseq: Int64, position: Int, total: Int, eta: QueueEstimate.Wait?)
     /// May choose seats until then, by Redis' clock.
     case admitted(expiresAt: ServerTime)
     /// The event is over.
@@ -61,10 +62,10 @@ extension QueuePlace {
         case .none, .stale: .none
         case .lobby: .lobby(total: max(summary.lobby, 1))
         case .admitted(let expiresAt): .admitted(expiresAt: expiresAt)
-        case .waiting(_, let ahead):
+        case .waiting(let qseq, let ahead):
             .waiting(
+                qseq: qseq,
                 position: ahead + 1,
-                ahead: ahead,
                 total: max(summary.waiting, ahead + 1),
                 eta: QueueEstimate(event: event, active: summary.active, pace: summary.pace)?
                     .wait(untilPosition: ahead + 1)

@@ -98,7 +98,7 @@ struct QueueFixture: Sendable {
     }
 
     func position(_ number: Int) async throws -> Int? {
-        guard case .waiting(let position, _, _, _) = try await standing(number) else { return nil }
+        guard case .waiting(_, let position, _, _) = try await standing(number) else { return nil }
         return position
     }
 

@@ -33,7 +33,7 @@ private let bothStores = TestPostgres.isConfigured && TestRedis.isConfigured
             try await withThrowingTaskGroup(of: QueueStanding.self) { group in
                 for _ in 0..<50 { group.addTask { try await queue.room.join(user, event) } }
                 for try await standing in group {
-                    guard case .waiting(position: 1, ahead: 0, total: 1, _) = standing else {
+                    guard case .waiting(_, position: 1, total: 1, _) = standing else {
                         Issue.record("\(standing)")
                         continue
                     }
@@ -145,7 +145,7 @@ private let bothStores = TestPostgres.isConfigured && TestRedis.isConfigured
             #expect(try await queue.position(5) == 2)
             #expect(try await queue.standing(1) == pass)
             #expect(try await queue.room.state(of: try await queue.event).active == 2)
-            guard case .waiting(position: 4, ahead: 3, total: 4, _) = try await queue.join(7) else {
+            guard case .waiting(_, position: 4, total: 4, _) = try await queue.join(7) else {
                 Issue.record("the one who came last is not the fourth")
                 return
             }

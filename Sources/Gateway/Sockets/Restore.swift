@@ -44,7 +44,7 @@ extension SocketGateway {
             if let event = try await live(state.seatEventID ?? state.queueEventID ?? state.eventID) {
                 try await restoreSeats(event, inRoom: state.seatEventID == event.id, user, socket, &restored)
             }
-            // Last: a better place announced before this word of it is out would make it look worse.
+            // Last, so that its place is as fresh as can be.
             if let event = try await live(state.queueEventID) {
                 try await restoreQueue(event, user, socket, &restored)
             }

@@ -14,7 +14,6 @@ extension SocketGateway {
             let event = try await events.existing(payload.eventId)
             let standing = try await waitingRoom.join(user, event)
             if standing.isInQueue {
-                // Watching comes last: a better place announced before this answer is out would make it look worse.
                 try await presence.enter(.queue, of: event.id, user: user)
                 try await enter(Whereabouts(place: .queue, event: event.id), socket, standing: standing)
             }

@@ -29,13 +29,16 @@ struct QueueNotices: Sendable {
         let message: String
     }
 
-    func deliver(_ notices: [QueueNotice], of event: EventID) async {
+    func deliver(_ notices: [QueueNotice], of event: EventID, by feed: QueueFeed) async {
         for notice in notices {
             switch notice {
-            case .position(let user, let position, let ahead, let total, let eta):
-                emit(user, "queue-updated", standing(event, position, ahead, total, eta))
+            case .position:
+                feed.say(notice, in: event) { notice in
+                    guard case .position(let user, _, let position, let total, let eta) = notice else { return }
+                    emit(user, "queue-updated", standing(event, position, total, eta))
+                }
             case .lobby(let user, let total):
-                emit(user, "queue-updated", standing(event, nil, nil, total, nil))
+                emit(user, "queue-updated", standing(event, nil, total, nil))
             case .admitted(let user, let expiresAt):
                 await allow(user, event, expiresAt)
             case .expired(let user):
@@ -51,14 +54,13 @@ struct QueueNotices: Sendable {
     private func standing(
         _ event: EventID,
         _ position: Int?,
-        _ ahead: Int?,
         _ total: Int,
         _ eta: QueueEstimate.Wait?
     ) -> Position {
         Position(
             eventId: event,
             position: position,
-            ahead: ahead,
+            ahead: position.map { $0 - 1 },
             totalWaiting: total,
             queueSize: total,
             etaSeconds: eta?.seconds,

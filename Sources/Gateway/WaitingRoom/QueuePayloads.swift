@@ -32,16 +32,18 @@ struct EtaRange: Encodable, Sendable {
 /// Puts standings into words and adds the entry pass of who is let in.
 struct StandingWriter: Sendable {
     let passes: EntryPasses
+    let feed: QueueFeed
 
+    /// Call it last: from now on the person counts as told.
     func payload(_ standing: QueueStanding, of user: UserID, in event: EventID) async throws -> StandingPayload {
-        switch standing {
+        switch feed.answering(standing, to: user, in: event) {
         case .none: plain(event, "none")
         case .closed: plain(event, "closed")
         // Without a waiting room everybody is in; there is no pass because nobody asks for one.
         case .disabled: plain(event, "admitted")
         case .lobby(let total): plain(event, "lobby", total: total)
-        case .waiting(let position, let ahead, let total, let eta):
-            plain(event, "waiting", position: position, ahead: ahead, total: total, eta: eta)
+        case .waiting(_, let position, let total, let eta):
+            plain(event, "waiting", position: position, total: total, eta: eta)
         case .admitted(let expiresAt):
             StandingPayload(
                 eventId: event,
@@ -61,7 +63,6 @@ struct StandingWriter: Sendable {
         _ event: EventID,
         _ status: String,
         position: Int? = nil,
-        ahead: Int? = nil,
         total: Int? = nil,
         eta: QueueEstimate.Wait? = nil
     ) -> StandingPayload {
@@ -69,7 +70,7 @@ struct StandingWriter: Sendable {
             eventId: event,
             status: status,
             position: position,
-            ahead: ahead,
+            ahead: position.map { $0 - 1 },
             totalWaiting: total,
             etaSeconds: eta?.seconds,
             etaRange: eta.map { EtaRange($0) },

@@ -4,12 +4,22 @@ import HoldfastCore
 /// What an instance knows about one event's queue and its own people in it. No I/O, no clock.
 ///
 /// Ticks move it forward; looks at Redis correct it. Neither can make a position worse: the ledger only grows, and what
-/// a person was told last is remembered.
+/// a person was told last is remembered, by a notice as well as by an answer.
 struct FeedRoom: Sendable {
+    /// The best position that somebody was told of a place.
+    struct Told: Sendable {
+        let qseq: Int64
+        var position: Int
+    }
+
     struct Watched: Sendable {
         var sockets = 1
         /// nil until looked up.
         var place: QueuePlace?
+        /// Bounds every later word about the same place.
+        var best: Told?
+        var answeredAt: ContinuousClock.Instant?
+        /// As a notice; nil until then, although an answer may have said it: other tabs have not heard that.
         var told: Int?
         var toldAt: ContinuousClock.Instant?
         var toldLobby: Int?
@@ -131,6 +141,36 @@ struct FeedRoom: Sendable {
 
     // MARK: What to say
 
+    /// Somebody is being answered where they stand; with what is returned, for they may know better by now.
+    ///
+    /// The answer was read some time ago, and the feed may have announced a later tick since. And the answer may be ahead
+    /// of the ledger, which hears of places given up with the next tick. Notices then pause, for the answer is still on
+    /// its way.
+    mutating func answering(
+        _ user: UserID,
+        _ standing: QueueStanding,
+        now: ContinuousClock.Instant
+    ) -> QueueStanding {
+        guard users[user] != nil, case .waiting(let qseq, var position, let total, let eta) = standing else {
+            return standing
+        }
+        if let best = users[user]?.best {
+            // They left in another tab, and have a later place by now.
+            if best.qseq > qseq { return standing }
+            if best.qseq == qseq { position = min(position, best.position) }
+        }
+        users[user]?.best = Told(qseq: qseq, position: position)
+        users[user]?.answeredAt = now
+        return .waiting(qseq: qseq, position: position, total: total, eta: eta)
+    }
+
+    /// A notice as it is to be said now: an answer may have overtaken it on its way, or the person may have left.
+    func current(_ notice: QueueNotice) -> QueueNotice? {
+        guard case .position(let user, let qseq, let position, let total, let eta) = notice else { return notice }
+        guard let best = users[user]?.best, best.qseq == qseq else { return nil }
+        return .position(user, qseq: qseq, position: min(position, best.position), total: total, eta: eta)
+    }
+
     mutating func takeNotices(now: ContinuousClock.Instant, event: Event?) -> [QueueNotice] {
         var notices = Array(pending.values)
         pending.removeAll()
@@ -138,17 +178,23 @@ struct FeedRoom: Sendable {
         for (user, watched) in users {
             switch watched.place {
             case .waiting(let qseq, let ahead):
+                // An answer told of a later place already; the next look finds it.
+                if let best = watched.best, best.qseq > qseq { continue }
+                let best = watched.best?.qseq == qseq ? watched.best?.position : nil
                 // The script's own count stands in where the ledger is still behind it.
-                let position = min(ledger.position(of: qseq), ahead + 1, watched.told ?? .max)
+                let position = min(ledger.position(of: qseq), ahead + 1, best ?? .max)
                 let every = position <= Self.nearFront ? Self.nearEvery : Self.farEvery
-                guard position != watched.told, watched.toldAt.map({ now - $0 >= every }) ?? true else { continue }
+                guard position != watched.told, watched.toldAt.map({ now - $0 >= every }) ?? true,
+                    watched.answeredAt.map({ now - $0 >= Self.nearEvery }) ?? true
+                else { continue }
+                users[user]?.best = Told(qseq: qseq, position: position)
                 users[user]?.told = position
                 users[user]?.toldAt = now
                 notices.append(
                     .position(
                         user,
+                        qseq: qseq,
                         position: position,
-                        ahead: position - 1,
                         total: max(waiting, position),
                         eta: estimate?.wait(untilPosition: position)
                     )

@@ -14,8 +14,13 @@ import Synchronization
 ///
 /// - Bounds: ticks are folded into the room's state, there is no queue of them. What is to be said is computed when the
 ///   callback has returned from the time before, at most one position per person: the newest wins.
+///
+/// A position never gets worse for a person on this instance, whatever answers and notices cross each other: both go
+/// through the room, which remembers what was told last. Nor does it for a client that moves to another instance, for
+/// its first answer there is read from Redis, and nothing that was announced before is ahead of that. Two tabs on two
+/// instances are up to a tick apart from each other.
 package final class QueueFeed: Service {
-    package typealias Notify = @Sendable (EventID, [QueueNotice]) async -> Void
+    package typealias Notify = @Sendable (QueueFeed, EventID, [QueueNotice]) async -> Void
 
     private struct Room {
         var feed = FeedRoom()
@@ -58,6 +63,21 @@ package final class QueueFeed: Service {
         rooms.withLock { $0[event]?.feed.unwatch(user) }
     }
 
+    /// What a person is answered about their place, over HTTP too; never worse than what they were told here before.
+    package func answering(_ standing: QueueStanding, to user: UserID, in event: EventID) -> QueueStanding {
+        rooms.withLock { $0[event]?.feed.answering(user, standing, now: .now) ?? standing }
+    }
+
+    /// Says a notice as it is right now, or not at all if it no longer is.
+    ///
+    /// - Parameter body: hands a message to sockets. It runs under the feed's lock, so that no answer comes in between,
+    ///   and must not wait nor call the feed.
+    package func say(_ notice: QueueNotice, in event: EventID, _ body: (QueueNotice) -> Void) {
+        rooms.withLock { rooms in
+            if let notice = rooms[event]?.feed.current(notice) { body(notice) }
+        }
+    }
+
     package func run() async throws {
         subscriber.onReconnect { [weak self] in
             self?.rooms.withLock { rooms in
@@ -97,7 +117,7 @@ package final class QueueFeed: Service {
         // Without it notices carry no estimate.
         let details = try? await waitingRoom.events.event(event)
         let notices = rooms.withLock { $0[event]?.feed.takeNotices(now: now, event: details) } ?? []
-        if !notices.isEmpty { await notify(event, notices) }
+        if !notices.isEmpty { await notify(self, event, notices) }
     }
 
     /// - Returns: nil when nobody is left in the room, which is then removed.

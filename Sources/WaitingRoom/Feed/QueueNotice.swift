@@ -2,8 +2,8 @@ package import HoldfastCore
 
 /// What a connected person is told about their place.
 package enum QueueNotice: Sendable, Equatable {
-    /// Never worse than what the person was told before.
-    case position(UserID, position: Int, ahead: Int, total: Int, eta: QueueEstimate.Wait?)
+    /// Never worse than what the person was told before of the same `qseq`. To be said by ``QueueFeed/say(_:in:_:)``.
+    case position(UserID, qseq: Int64, position: Int, total: Int, eta: QueueEstimate.Wait?)
     case lobby(UserID, total: Int)
     case admitted(UserID, expiresAt: ServerTime)
     /// The pass has ended.

@@ -3,11 +3,13 @@ import Redis
 
 /// Loads a queue into a Redis that lost it, in the same order; nobody is overtaken and no client is needed.
 ///
-/// One instance does it, by a claim in Redis that lapses; the others wait for it a moment. Should two do it all the
+/// One instance does it, by a claim in Redis that lapses unless it is renewed; the others wait for it a moment. Should two do it all the
 /// same, the one with the higher epoch wins, and PostgreSQL gives each its own.
 struct QueueRebuild: Sendable {
     private static let patience = Duration.seconds(2)
     private static let pause = Duration.milliseconds(20)
+    /// A fifth of the time after which a claim lapses.
+    private static let renewEvery = Duration.seconds(1)
     /// Presence is reported every two seconds; after a loss admission waits until everybody had the chance.
     private static let holdMs = 3_000
     /// Places or people in one step, about a millisecond of Redis' time.
@@ -55,19 +57,37 @@ struct QueueRebuild: Sendable {
         now: ServerTime
     ) async throws -> QueueStore.Content? {
         do {
-            // A life that is only renewed still knows whom it let in.
-            try await noteLetIn(event)
-            let order = clearing ? nil : try await store.closeRoster(event)?.order(in: event)
-            let content = try await store.renew(event, clearing: clearing, order: order, now: now)
-            guard let content else { return nil }
-            try await load(content, event)
-            return content
+            return try await claiming(event) {
+                // A life that is only renewed still knows whom it let in.
+                try await noteLetIn(event)
+                let order = clearing ? nil : try await store.closeRoster(event)?.order(in: event)
+                let content = try await store.renew(event, clearing: clearing, order: order, now: now)
+                if let content { try await load(content, event) }
+                return content
+            }
         } catch {
             // Best effort: another may try at once instead of when the claim lapses.
             _ = try? await redis.send(
                 RedisCommand("HDEL", RedisArgument(WaitingRoomKeys.meta(event)), "loading_ms")
             )
             throw error
+        }
+    }
+
+    /// Keeps the claim while `body` runs.
+    private func claiming<Result: Sendable>(
+        _ event: EventID,
+        _ body: () async throws -> Result
+    ) async throws -> Result {
+        try await withThrowingDiscardingTaskGroup { group in
+            group.addTask {
+                while (try? await Task.sleep(for: Self.renewEvery)) != nil {
+                    // Redis may be away for a moment; the claim outlasts some of these.
+                    try? await scripts.renewClaim(in: event)
+                }
+            }
+            defer { group.cancelAll() }
+            return try await body()
         }
     }
 

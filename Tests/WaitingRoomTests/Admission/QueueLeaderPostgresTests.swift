@@ -16,7 +16,7 @@ import Testing
         try await QueueFixture.run(QueueRules(maxActive: 10, ratePerMinute: 600)) { queue in
             try await TestRedis.withSubscriber { subscriber in
                 let (admissions, told) = AsyncStream.makeStream(of: UserID.self, bufferingPolicy: .bufferingNewest(100))
-                let feed = QueueFeed(waitingRoom: queue.room, subscriber: subscriber) { _, notices in
+                let feed = QueueFeed(waitingRoom: queue.room, subscriber: subscriber) { _, _, notices in
                     for case .admitted(let user, _) in notices { told.yield(user) }
                 }
                 let key = TestRedis.uniqueKey("leader")

@@ -31,7 +31,7 @@ import Testing
         let first = room.takeNotices(now: start, event: nil)
         #expect(
             first
-                == [.position(ann, position: 5, ahead: 4, total: 500, eta: nil)]
+                == [.position(ann, qseq: 5, position: 5, total: 500, eta: nil)]
         )
         room.receive(try tick(11, "\ngone 3"))
         let early = room.takeNotices(now: start + .milliseconds(900), event: nil)
@@ -39,10 +39,68 @@ import Testing
         let second = room.takeNotices(now: start + .seconds(1), event: nil)
         #expect(
             second
-                == [.position(ann, position: 4, ahead: 3, total: 500, eta: nil)]
+                == [.position(ann, qseq: 5, position: 4, total: 500, eta: nil)]
         )
         let unchanged = room.takeNotices(now: start + .seconds(9), event: nil)
         #expect(unchanged.isEmpty)
+    }
+
+    private func waiting(_ qseq: Int64, _ position: Int) -> QueueStanding {
+        .waiting(qseq: qseq, position: position, total: 500, eta: nil)
+    }
+
+    private func notice(_ user: UserID, _ qseq: Int64, _ position: Int) -> QueueNotice {
+        .position(user, qseq: qseq, position: position, total: 500, eta: nil)
+    }
+
+    @Test("An answer that was read before a tick and goes out after it is no worse than what the tick told")
+    func lateAnswer() throws {
+        let ann = try user("ann")
+        var room = room([(ann, .waiting(qseq: 5, ahead: 4))])
+        room.receive(try tick(11, "\ngone 3 4"))
+        let told = room.takeNotices(now: start, event: nil)
+        let answer = room.answering(ann, waiting(5, 5), now: start)
+        #expect(told == [notice(ann, 5, 3)])
+        #expect(answer == waiting(5, 3))
+    }
+
+    @Test("What an answer said is not taken back by a ledger behind it; the next notice leaves it time to arrive")
+    func freshAnswer() throws {
+        let ann = try user("ann")
+        var room = room([(ann, .waiting(qseq: 5, ahead: 4))])
+        let answer = room.answering(ann, waiting(5, 3), now: start)
+        let early = room.takeNotices(now: start + .milliseconds(900), event: nil)
+        room.receive(try tick(11, "\ngone 4"))
+        let later = room.takeNotices(now: start + .seconds(1), event: nil)
+        #expect(answer == waiting(5, 3))
+        #expect(early.isEmpty)
+        #expect(later == [notice(ann, 5, 3)])
+    }
+
+    @Test("A notice that an answer overtakes is said as the answer was")
+    func overtakenNotice() throws {
+        let ann = try user("ann")
+        var room = room([(ann, .waiting(qseq: 5, ahead: 4))])
+        let taken = room.takeNotices(now: start, event: nil)
+        _ = room.answering(ann, waiting(5, 2), now: start)
+        let said = taken.compactMap { room.current($0) }
+        #expect(said == [notice(ann, 5, 2)])
+        room.unwatch(ann)
+        let afterwards = taken.compactMap { room.current($0) }
+        #expect(afterwards.isEmpty)
+    }
+
+    @Test("A later place has its own positions, and nothing more is said of the one before")
+    func laterPlace() throws {
+        let ann = try user("ann")
+        var room = room([(ann, .waiting(qseq: 5, ahead: 4))])
+        let before = room.takeNotices(now: start, event: nil)
+        let answer = room.answering(ann, waiting(90, 80), now: start)
+        let late = room.answering(ann, waiting(5, 2), now: start)
+        let said = before.compactMap { room.current($0) }
+        let notices = room.takeNotices(now: start + .seconds(5), event: nil)
+        #expect(answer == waiting(90, 80) && late == waiting(5, 2))
+        #expect(said.isEmpty && notices.isEmpty)
     }
 
     @Test("An admission is told to its user alone, once")

@@ -135,6 +135,31 @@ struct QueueRebuildPostgresTests {
         }
     }
 
+    @Test("However long PostgreSQL lets a rebuild wait, nobody else begins another one", .timeLimit(.minutes(1)))
+    func slowBooks() async throws {
+        try await QueueFixture.run(Self.quick) { queue in
+            for number in 1...3 { _ = try await queue.join(number) }
+            try await queue.wipe()
+            let restored = try await queue.postgres.withTransaction { transaction in
+                _ = try await transaction.query("SELECT FROM queues FOR UPDATE")
+                let rebuild = Task { try await queue.room.rebuild.run(queue.id, needing: 0) }
+                for _ in 1...2 {
+                    queue.clock.advance(QueueScripts.claimMs - 1_000)
+                    let now = String(queue.clock.milliseconds)
+                    let loading = RedisCommand("HGET", RedisArgument(WaitingRoomKeys.meta(queue.id)), "loading_ms")
+                    while try await queue.redis.send(loading).string != now {
+                        try await Task.sleep(for: .milliseconds(20))
+                    }
+                }
+                #expect(try await queue.room.scripts.claim(needing: 1, in: queue.id) == .busy)
+                return rebuild
+            }
+            #expect(try await restored.value)
+            #expect(try await queue.room.store.epoch(of: queue.id) == 2)
+            #expect(try await queue.position(3) == 3)
+        }
+    }
+
     @Test("A queue of 100,000 is restored once by several instances at once, and its time is printed")
     func speed() async throws {
         try await QueueFixture.run(users: 100_000) { queue in
