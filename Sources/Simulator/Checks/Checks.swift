@@ -128,7 +128,7 @@ package struct Checks: Sendable {
         case .joinEvent:
             if answer.isDone { self.known.insert(user) }
         case .joinQueue, .checkQueue:
-            return self.joined(answer, fan, user, sentAt, now)
+            return self.joined(answer, fan, user, .init(at: sentAt, isHTTP: request.isHTTP), now)
         case .enter, .select, .bestAvailable, .extend:
             guard let seats = answer.selectedSeats else { break }
             if !seats.isEmpty, let expiresAt = answer.expiresAt, case .select = request {
@@ -185,14 +185,14 @@ package struct Checks: Sendable {
         _ answer: FanAnswer,
         _ fan: Int,
         _ user: Int,
-        _ sentAt: Moment,
+        _ asked: QueueOrder.Asked,
         _ now: Moment
     ) -> Duration? {
         switch answer.status {
         case "waiting", "lobby":
-            self.queue.joined(user, isDrawn: answer.status == "lobby" || self.venue.isLobby, sentAt: sentAt, at: now)
+            self.queue.joined(user, isDrawn: answer.status == "lobby" || self.venue.isLobby, sentAt: asked.at, at: now)
             guard let position = answer.position else { return nil }
-            return self.queue.told(fan, of: user, position: position, at: now)
+            return self.queue.told(fan, of: user, position: position, asked: asked, at: now)
         case "admitted":
             if answer.expiresAt != nil { self.queue.admitted(user, until: self.moment(answer.expiresAt), at: now) }
         default: break

@@ -3,7 +3,10 @@
 /// Who was before whom is known without doubt where one had the answer to their joining before the other sent theirs.
 /// Overtaken is who was there all the time and still waits some time after somebody behind them was let in.
 ///
-/// - Bounds: one entry per user, one moment per admission.
+/// A later word about a place must not be worse: what a socket says than what the fan's sockets said before, and an answer
+/// than whatever the fan knew when asking. An HTTP answer and a socket's message that cross have no order.
+///
+/// - Bounds: one entry per user, one moment per admission, 64 places told per fan.
 package struct QueueOrder: Sendable {
     private struct Stay {
         let number: Int
@@ -22,6 +25,20 @@ package struct QueueOrder: Sendable {
         var since = Moment.never
     }
 
+    /// A place told to a fan.
+    private struct Word {
+        let stay: Int
+        let position: Int
+        let at: Moment
+        let isHTTP: Bool
+    }
+
+    /// What a fan asked to be told.
+    package struct Asked: Sendable {
+        let at: Moment
+        let isHTTP: Bool
+    }
+
     private struct Admission {
         let user: Int
         let at: Moment
@@ -37,8 +54,9 @@ package struct QueueOrder: Sendable {
     private let maxActive: Int?
     private var stays: [Int: Stay] = [:]
     private var presences: [Int: Presence] = [:]
-    /// The last place told to each fan; tabs of one user are told by different sockets.
-    private var positions: [Int: (stay: Int, position: Int, at: Moment)] = [:]
+    /// The last places told to each fan, in order; tabs of one user are told by different sockets.
+    private var words: [Int: [Word]] = [:]
+    private static let mostWords = 64
     private var stayCount = 0
     /// When each user's last stay ended: what tabs are told of it may be on its way still.
     private var lastEnded: [Int: Moment] = [:]
@@ -98,16 +116,30 @@ package struct QueueOrder: Sendable {
 
     /// A place that was told to a fan, by an answer or by a message.
     ///
+    /// - Parameter asked: nil for a message that comes by itself.
     /// - Returns: how old the news is: how long ago the last of those who had to go for it was seen to go.
     @discardableResult
-    package mutating func told(_ fan: Int, of user: Int, position: Int, at: Moment) -> Duration? {
+    package mutating func told(
+        _ fan: Int,
+        of user: Int,
+        position: Int,
+        asked: Asked? = nil,
+        at: Moment
+    ) -> Duration? {
         guard var stay = self.stays[user], stay.admittedAt == nil else { return nil }
         if let ended = self.lastEnded[user], at < ended + Self.settling { return nil }
-        if let before = self.positions[fan], before.stay == stay.number, position > before.position {
-            let words = "place \(before.position) was told at \(before.at.text), then \(position)"
+        let word = Word(stay: stay.number, position: position, at: at, isHTTP: asked?.isHTTP == true)
+        let before = self.words[fan, default: []]
+            .filter { $0.stay == stay.number && Self.binds($0, word, asked) }
+            .min { $0.position < $1.position }
+        if let before, position > before.position {
+            let words =
+                "place \(before.position) was told at \(before.at.text)\(before.isHTTP ? " by HTTP" : ""), "
+                + "then \(position)\(word.isHTTP ? " by HTTP" : "")"
             self.breaches.append(Breach(.positionWorse, fans: [user], at: at, words))
         }
-        self.positions[fan] = (stay.number, position, at)
+        self.words[fan, default: []].append(word)
+        if self.words[fan, default: []].count > Self.mostWords { self.words[fan]?.removeFirst() }
         guard let first = stay.firstPlace else {
             stay.firstPlace = (position, self.gone.count)
             self.stays[user] = stay
@@ -116,6 +148,12 @@ package struct QueueOrder: Sendable {
         let needed = first.gone + first.position - position
         guard needed > first.gone, needed <= self.gone.count else { return nil }
         return max(at - self.gone[needed - 1], .zero)
+    }
+
+    /// Whether `later` must not be worse than `earlier`: both came by socket, or the fan knew when asking.
+    private static func binds(_ earlier: Word, _ later: Word, _ asked: Asked?) -> Bool {
+        if !earlier.isHTTP, !later.isHTTP { return true }
+        return asked.map { earlier.at <= $0.at } ?? false
     }
 
     package mutating func admitted(_ user: Int, until: Moment, at: Moment) {

@@ -65,6 +65,13 @@ import Testing
             self.checks.answered(.joinQueue, answer, user, user, sentAt: .seconds(at), now: .seconds(at + 0.01))
         }
 
+        mutating func check(_ user: Int, sentAt: Double, at: Double, position: Int) {
+            self.checks.sent(.checkQueue, user, now: .seconds(sentAt))
+            var answer = FanAnswer()
+            (answer.ok, answer.status, answer.position) = (true, "waiting", position)
+            self.checks.answered(.checkQueue, answer, user, user, sentAt: .seconds(sentAt), now: .seconds(at))
+        }
+
         mutating func comes(_ user: Int, at: Double) {
             self.checks.connected(user, user, sentAt: .seconds(at), now: .seconds(at))
             var answer = FanAnswer()
@@ -243,6 +250,22 @@ import Testing
         message.queue = .init(status: "waiting", position: 8)
         history.checks.restored(1, 1, message, now: .seconds(4))
         #expect(history.rules == [.positionWorse])
+    }
+
+    @Test("An HTTP answer is no worse than what the fan knew when asking; with what it crosses it has no order")
+    func crossingPlaces() {
+        var history = History()
+        history.join(1, at: 1, position: 10)
+        _ = history.checks.position(1, 1, 7, now: .seconds(3))
+        history.check(1, sentAt: 2, at: 4, position: 10)
+        #expect(history.rules.isEmpty)
+        _ = history.checks.position(1, 1, 8, now: .seconds(5))
+        #expect(history.rules == [.positionWorse])
+        history.check(1, sentAt: 6, at: 7, position: 6)
+        history.check(1, sentAt: 8, at: 9, position: 7)
+        #expect(history.rules.count == 2)
+        history.join(1, at: 10, position: 7)
+        #expect(history.rules.count == 3)
     }
 
     @Test("Who leaves and joins again has a new place")
