@@ -14,7 +14,8 @@ import random
 import sys
 import time
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT / "Tests/support"), str(ROOT / "scripts")]
 
 import books  # noqa: E402
 from socketio.exceptions import SocketIOError  # noqa: E402

@@ -34,11 +34,18 @@ enum LiveServer {
         )
         let services = ServiceGroup(services: [application], logger: logger)
         try await withThrowingTaskGroup(of: Void.self) { tasks in
-            tasks.addTask { try await services.run() }
+            tasks.addTask {
+                defer { found.finish() }
+                try await services.run()
+            }
+            var isServing = false
             for await port in ports {
+                isServing = true
                 try await body(port)
                 break
             }
+            // Says why it did not start.
+            if !isServing { try await tasks.waitForAll() }
             tasks.cancelAll()
         }
     }

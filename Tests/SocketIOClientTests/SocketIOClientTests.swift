@@ -139,10 +139,11 @@ import Testing
 
     @Test("A client whose server goes away tries again until it is back")
     func reconnects() async throws {
-        // The port of a server that has gone, so that nobody else is there.
-        let ports = LockedPort()
-        try await LiveServer.with(Self.install) { await ports.set($0) }
-        let port = await ports.value
+        // The port of a server that has gone. Below those that the kernel hands out: nobody else gets it meanwhile.
+        var port = 0
+        repeat {
+            port = Int.random(in: 10_000..<30_000)
+        } while (try? await LiveServer.with(port: port, Self.install) { _ in }) == nil
         let client = try TestClient(port)
         try await client.run { $0.connect() }
         var attempts = 0
@@ -199,11 +200,6 @@ import Testing
 private struct Unexpected: Error {
     let event: ClientEvent?
     init(_ event: ClientEvent?) { self.event = event }
-}
-
-private actor LockedPort {
-    var value = 0
-    func set(_ port: Int) { self.value = port }
 }
 
 /// Lent to the server's closure while the test itself waits for it.

@@ -87,9 +87,11 @@ class Fan:
         return answer
 
     async def hears(self, name, where=lambda data: True, within=ANSWER_SECONDS):
-        """The first event of this name that fits, also if it came before."""
+        """The first event of this name, or of one of these names, that fits, also if it came before."""
+        wanted = (name,) if isinstance(name, str) else name
+
         def found():
-            return next(((data, at) for kind, data, at in self.arrived if kind == name and where(data)), None)
+            return next(((data, at) for kind, data, at in self.arrived if kind in wanted and where(data)), None)
 
         async with self._news:
             try:
