@@ -115,7 +115,11 @@ package final class Seating: Sendable {
                 quantity: named.seats.count,
                 accessible: named.seats.contains { layout.accessible.contains($0) }
             )
-            groups = search.alternatives(to: named.seats, in: try await map(of: event).snapshot.statuses)
+            let statuses = try await map(of: event).snapshot.statuses
+            // It looks at every seat, and the caller may be on an event loop.
+            groups = await withTaskExecutorPreference(globalConcurrentExecutor) {
+                search.alternatives(to: named.seats, in: statuses)
+            }
         }
         var arguments = rules(user, event, options, isExact ? "select" : "lock")
         arguments.append(isExact ? "exact" : "add")

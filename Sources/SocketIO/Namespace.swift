@@ -33,7 +33,7 @@ package final class Namespace: Sendable {
         }
         self.handlerBox = handlers
         self.lease = lease
-        self.shards = server.loops.map { NamespaceShard(namespace: self, eventLoop: $0.eventLoop) }
+        self.shards = server.loops.map { NamespaceShard(namespace: self, loop: $0) }
     }
 
     func leaseIsHeld() { self.lease?.hold() }

@@ -35,6 +35,8 @@ final class LocalRoom {
 /// The sockets of one namespace on one loop, and their rooms. Touched on its loop only, which makes it Sendable.
 final class NamespaceShard: @unchecked Sendable {
     let eventLoop: any EventLoop
+    /// Runs its sockets' handlers on the loop.
+    let executor: LoopTaskExecutor
     /// The namespace; it outlives its sockets, and the server outlives it.
     unowned let namespace: Namespace
     private let everyone = LocalRoom(name: "")
@@ -50,10 +52,11 @@ final class NamespaceShard: @unchecked Sendable {
     /// What the sockets of this loop call.
     var handlers: Handlers { self.snapshot.handlers }
 
-    init(namespace: Namespace, eventLoop: any EventLoop) {
+    init(namespace: Namespace, loop: SocketLoop) {
         self.namespace = namespace
         self.snapshot = namespace.handlerBox.snapshot
-        self.eventLoop = eventLoop
+        self.eventLoop = loop.eventLoop
+        self.executor = loop.executor
         self.recovery = namespace.recovery.map { ShardRecovery($0.store?.standing(of: namespace.name)) }
     }
 

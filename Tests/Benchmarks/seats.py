@@ -25,7 +25,7 @@ PEOPLE, WATCHERS, DEPTH = 256, 64, 1
 ALONE, COMPANY, PACED, BARE = "seats-alone", "seats-company", "seats-half-peak", "seats-bare"
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPTS = ["State/SeatState.lua", "Holds/Orphans.lua", "Holds/SelectSeats.lua"]
-KEYS = ["meta", "holds", "holders", "expiry", "warnings", "claims", "claimants", "log", "freed", "map"]
+KEYS = ["meta", "holds", "holders", "expiry", "warnings", "claims", "claimants", "log", "freed", "map", "history"]
 EVENT = {
     "title": "Bench", "venue": "Hall", "startsAt": "2030-01-01T00:00:00.000Z", "currency": "KRW",
     "sale": {"opensAt": "2020-01-01T00:00:00.000Z", "maxSeatsPerUser": 4, "holdSeconds": 600},

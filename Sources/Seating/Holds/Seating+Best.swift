@@ -78,7 +78,8 @@ extension Seating {
         // The map may be 100 ms old and the wanted seats gone: look again, a few times.
         for _ in 0..<Self.looksForBest {
             let map = try await map(of: event)
-            let found = map.candidates(search)
+            // It looks at every seat, and the caller may be on an event loop.
+            let found = await withTaskExecutorPreference(globalConcurrentExecutor) { map.candidates(search) }
             guard !found.groups.isEmpty else {
                 // Others may have been sent after the last ones and not have got them.
                 guard map.hasIntentions else { return .noneLeft(try await selection(of: user, in: event)) }

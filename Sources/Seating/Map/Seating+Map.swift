@@ -38,11 +38,15 @@ extension Seating {
         guard seq >= 0, seq < Int64(1) << 53 else { return .reset }
         let reply = try await state.run(SeatScript.showChanges, event.id, [RedisArgument(seq)])
         guard reply.status == .ok else { return .reset }
-        let changes = try reply.array(3).map { value in
-            guard let change = value.buffer.flatMap({ SeatChange(logged: $0) }) else {
-                throw reply.unexpected("seat messages", at: 3)
+        let messages = try reply.array(3)
+        // A thousand to decode, and the caller may be on an event loop.
+        let changes = try await withTaskExecutorPreference(globalConcurrentExecutor) {
+            try messages.map { value in
+                guard let change = value.buffer.flatMap({ SeatChange(logged: $0) }) else {
+                    throw reply.unexpected("seat messages", at: 3)
+                }
+                return change
             }
-            return change
         }
         return .changes(seq: try reply.integer(2), changes)
     }

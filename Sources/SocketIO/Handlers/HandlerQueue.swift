@@ -34,8 +34,9 @@ final class HandlerQueue: Sendable {
         case .runHere: return job.runInline(socket)
         case .start:
             // Nobody awaits this task: it ends when the queue is empty, at the latest after the disconnect
-            // handlers, and the queue's bound is the bound of its work.
-            Task { await self.run(job, socket) }
+            // handlers, and the queue's bound is the bound of its work. It begins here and goes on here, on the
+            // loop: waking another thread costs more than most handlers.
+            Task.immediate(executorPreference: socket.shard.executor) { await self.run(job, socket) }
             return true
         }
     }
