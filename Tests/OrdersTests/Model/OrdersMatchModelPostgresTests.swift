@@ -95,6 +95,8 @@ private struct ModelPair {
         self.shop = shop
         random = SeededGenerator(seed: seed)
         for name in Self.names { users.append(try await shop.user(name)) }
+        // The model begins with a state in Redis; a wipe before the first visit would end none.
+        _ = try await shop.seating.selection(of: users[0], in: shop.event)
     }
 
     /// Whether enough happened for the comparison to mean anything.
