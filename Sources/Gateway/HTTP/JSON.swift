@@ -57,21 +57,12 @@ extension Request {
     ///
     /// - Throws: ``Problem`` 408 when it is not there within ``bodyDeadline``; the connection is then of no more use.
     func wholeBody(upTo maxBytes: Int) async throws -> ByteBuffer {
-        try await withThrowingTaskGroup(of: ByteBuffer?.self) { group in
-            group.addTask {
-                var request = self
-                return try await request.collectBody(upTo: maxBytes)
-            }
-            group.addTask {
-                try await Task.sleep(for: Self.bodyDeadline)
-                return nil
-            }
-            defer { group.cancelAll() }
-            guard let body = try await group.next() ?? nil else {
-                throw Problem(.requestTimeout, "The body took too long to arrive.")
-            }
-            return body
+        let body = try await within(Self.bodyDeadline) {
+            var request = self
+            return try await request.collectBody(upTo: maxBytes)
         }
+        guard let body else { throw Problem(.requestTimeout, "The body took too long to arrive.") }
+        return body
     }
 
     private static func requireJSON(_ headers: HTTPFields) throws(Problem) {

@@ -1,5 +1,6 @@
 import AsyncHTTPClient
 import FoundationEssentials
+import HoldfastCore
 import Logging
 import NIOCore
 import NIOFoundationCompat
@@ -137,20 +138,13 @@ extension ProviderHTTP {
     /// The answer to its last byte. The client's own deadline ends with the head, and a byte a second would keep its read
     /// timeout happy for ever.
     private func whole(_ request: HTTPClientRequest) async throws -> (status: Int, body: ByteBuffer) {
-        try await withThrowingTaskGroup(of: (Int, ByteBuffer)?.self) { group in
-            group.addTask { [client] in
-                let response = try await client.execute(request, timeout: Self.deadline)
-                let body = try await response.body.collect(upTo: Self.maxAnswerBytes)
-                return (Int(response.status.code), body)
-            }
-            group.addTask {
-                try await Task.sleep(for: .nanoseconds(Self.deadline.nanoseconds))
-                return nil
-            }
-            defer { group.cancelAll() }
-            guard let answer = try await group.next() ?? nil else { throw HTTPClientError.deadlineExceeded }
-            return answer
+        let answer = try await within(.nanoseconds(Self.deadline.nanoseconds)) { [client] in
+            let response = try await client.execute(request, timeout: Self.deadline)
+            let body = try await response.body.collect(upTo: Self.maxAnswerBytes)
+            return (Int(response.status.code), body)
         }
+        guard let answer else { throw HTTPClientError.deadlineExceeded }
+        return answer
     }
 }
 

@@ -200,20 +200,4 @@ extension Orders {
         }
         if isNew { metrics.committed(.refunded) }
     }
-
-    /// Nil when it takes longer; then it is cancelled, and its outcome unknown.
-    func within<Answer: Sendable>(
-        _ deadline: Duration,
-        _ ask: @escaping @Sendable () async throws -> Answer
-    ) async throws -> Answer? {
-        try await withThrowingTaskGroup(of: Answer?.self) { group in
-            group.addTask { try await ask() }
-            group.addTask {
-                try await Task.sleep(for: deadline)
-                return nil
-            }
-            defer { group.cancelAll() }
-            return try await group.next() ?? nil
-        }
-    }
 }

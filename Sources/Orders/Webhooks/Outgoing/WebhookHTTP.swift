@@ -1,4 +1,5 @@
 import AsyncHTTPClient
+import HoldfastCore
 package import Logging
 package import NIOCore
 import NIOHTTP1
@@ -44,21 +45,14 @@ package struct WebhookHTTP: Service {
         for (name, value) in headers { request.headers.add(name: name, value: value) }
         request.headers.add(name: "User-Agent", value: "Holdfast")
         request.body = .bytes(body)
-        return try await withThrowingTaskGroup(of: Int?.self) { [request] group in
-            group.addTask {
-                let response = try await client.execute(request, timeout: Self.deadline)
-                // Read to its end, so that the connection can be used again; what is too long closes it.
-                _ = try? await response.body.collect(upTo: Self.maxAnswerBytes)
-                return Int(response.status.code)
-            }
-            // The client's own deadline ends with the head of the answer.
-            group.addTask {
-                try await Task.sleep(for: .nanoseconds(Self.deadline.nanoseconds))
-                return nil
-            }
-            defer { group.cancelAll() }
-            guard let status = try await group.next() ?? nil else { throw HTTPClientError.deadlineExceeded }
-            return status
+        // The client's own deadline ends with the head of the answer.
+        let status = try await within(.nanoseconds(Self.deadline.nanoseconds)) { [request] in
+            let response = try await client.execute(request, timeout: Self.deadline)
+            // Read to its end, so that the connection can be used again; what is too long closes it.
+            _ = try? await response.body.collect(upTo: Self.maxAnswerBytes)
+            return Int(response.status.code)
         }
+        guard let status else { throw HTTPClientError.deadlineExceeded }
+        return status
     }
 }
