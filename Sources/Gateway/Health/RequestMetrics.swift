@@ -41,9 +41,8 @@ final class RequestMetrics: RouterMiddleware {
                 status: response.status.code
             )
         )
-        let (seconds, attoseconds) = start.duration(to: .now).components
         entry.count.increment()
-        entry.seconds.recordNanoseconds(seconds * 1_000_000_000 + attoseconds / 1_000_000_000)
+        entry.seconds.record(duration: start.duration(to: .now))
         return response
     }
 

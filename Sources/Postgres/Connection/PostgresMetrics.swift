@@ -13,8 +13,6 @@ struct PostgresMetrics: Sendable {
     }
 
     func query(since start: ContinuousClock.Instant, isSuccess: Bool) {
-        let (seconds, attoseconds) = start.duration(to: .now).components
-        let timer = isSuccess ? succeeded : failed
-        timer.recordNanoseconds(seconds * 1_000_000_000 + attoseconds / 1_000_000_000)
+        (isSuccess ? succeeded : failed).record(duration: start.duration(to: .now))
     }
 }

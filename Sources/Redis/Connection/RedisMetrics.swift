@@ -32,8 +32,7 @@ struct RedisMetrics: Sendable {
     }
 
     func roundTrip(since start: ContinuousClock.Instant) {
-        let (seconds, attoseconds) = start.duration(to: .now).components
-        roundTrip.recordNanoseconds(seconds * 1_000_000_000 + attoseconds / 1_000_000_000)
+        roundTrip.record(duration: start.duration(to: .now))
     }
 
     func reconnecting() {

@@ -11,8 +11,7 @@ struct QueueMetrics: Sendable {
     func ticked(_ results: [QueueScripts.TickResult], since start: ContinuousClock.Instant) {
         waiting.record(results.reduce(0) { $0 + $1.waiting })
         active.record(results.reduce(0) { $0 + $1.active })
-        let (seconds, attoseconds) = start.duration(to: .now).components
-        tick.recordNanoseconds(seconds * 1_000_000_000 + attoseconds / 1_000_000_000)
+        tick.record(duration: start.duration(to: .now))
     }
 
     func admitted(_ people: Int) { letIn.increment(by: people) }

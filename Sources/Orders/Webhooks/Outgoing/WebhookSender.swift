@@ -119,12 +119,10 @@ package struct WebhookSender: Service {
         let isLast = message.attempt >= policy.maxAttempts
         metrics.sent(isLast ? .parked : .failed)
         let pause = policy.pause(after: message.attempt, jitter: .random(in: 0...1))
-        let (seconds, attoseconds) = pause.components
-        let milliseconds = seconds * 1_000 + attoseconds / 1_000_000_000_000_000
         _ = try await postgres.query(
             """
             UPDATE webhook_deliveries SET last_error = \(failure), status = \(isLast ? "parked" : "due"),
-                next_at = clock_timestamp() + \(milliseconds)::bigint * interval '1 millisecond',
+                next_at = clock_timestamp() + \(pause.milliseconds)::bigint * interval '1 millisecond',
                 settled_at = CASE WHEN \(isLast) THEN clock_timestamp() END
             WHERE log_id = \(message.logID)::bigint AND status = 'due'
             """
