@@ -1,3 +1,5 @@
+import TestSupport
+
 /// One history: people, instances that die, a Redis that is wiped and a bank that answers late, twice, in another order
 /// or never; all in steps that a seed mixes.
 struct OrderSimulation {
@@ -308,20 +310,5 @@ struct OrderSimulation {
 
     private mutating func finish() {
         while let task = tasks.popLast() { advance(task) }
-    }
-}
-
-/// SplitMix64: small, and the same on every machine.
-struct SeededGenerator: RandomNumberGenerator {
-    private var state: UInt64
-
-    init(seed: UInt64) { state = seed }
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var value = state
-        value = (value ^ (value >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        value = (value ^ (value >> 27)) &* 0x94D0_49BB_1331_11EB
-        return value ^ (value >> 31)
     }
 }

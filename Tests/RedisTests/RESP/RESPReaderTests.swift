@@ -1,4 +1,5 @@
 import NIOCore
+import TestSupport
 import Testing
 
 @testable import Redis
@@ -73,7 +74,7 @@ struct RESPReaderTests {
 
     @Test("Random bytes never crash the reader")
     func noise() throws {
-        var generator = SplitMix(seed: 7)
+        var generator = SeededGenerator(seed: 7)
         let alphabet = Array("+-:$*0123456789\r\nab".utf8)
         for _ in 0..<3000 {
             let bytes = (0..<Int.random(in: 1...40, using: &generator)).map { _ in
@@ -81,22 +82,5 @@ struct RESPReaderTests {
             }
             _ = try? read([ByteBuffer(bytes: bytes)])
         }
-    }
-}
-
-/// A small generator with a seed, so that a failure can be repeated.
-struct SplitMix: RandomNumberGenerator {
-    private var state: UInt64
-
-    init(seed: UInt64) {
-        state = seed
-    }
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var mixed = state
-        mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-        return mixed ^ (mixed >> 31)
     }
 }

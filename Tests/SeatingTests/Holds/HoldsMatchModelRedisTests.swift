@@ -10,18 +10,6 @@ import Testing
 /// The real scripts beside ``HoldModel``, with time given by the test.
 @Suite(.enabled(if: TestRedis.isConfigured))
 struct HoldsMatchModelRedisTests {
-    /// SplitMix64: the same seed gives the same run.
-    struct Generator: RandomNumberGenerator {
-        var state: UInt64
-        mutating func next() -> UInt64 {
-            state &+= 0x9E37_79B9_7F4A_7C15
-            var z = state
-            z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-            z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-            return z ^ (z >> 31)
-        }
-    }
-
     struct Bench {
         let redis: RedisClient
         let event = EventID()
@@ -70,7 +58,7 @@ struct HoldsMatchModelRedisTests {
         return arguments + wish.groups.joined().map(place)
     }
 
-    private static func wish(by random: inout Generator, step: Int) -> HoldModel.Wish {
+    private static func wish(by random: inout SeededGenerator, step: Int) -> HoldModel.Wish {
         let seats = HoldModel.rows.joined().shuffled(using: &random)
         let count = Int.random(in: 0...4, using: &random)
         var wish = HoldModel.Wish(
@@ -97,7 +85,7 @@ struct HoldsMatchModelRedisTests {
         try await TestRedis.withClient { redis in
             let bench = Bench(redis: redis)
             try await bench.begin()
-            var random = Generator(state: seed)
+            var random = SeededGenerator(seed: seed)
             var model = HoldModel(holdMs: 1_000, maxSeats: 4, noOrphans: seed.isMultiple(of: 2))
             let users = (1...5).map { "user-\($0)" }
             var claims: [(id: String, order: String, user: String, seats: [String])] = []

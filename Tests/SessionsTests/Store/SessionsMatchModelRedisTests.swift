@@ -9,18 +9,6 @@ import Testing
 
 /// The real scripts beside ``SessionModel``, with time given by the test.
 @Suite(.enabled(if: TestRedis.isConfigured)) struct SessionsMatchModelRedisTests {
-    /// SplitMix64: the same seed gives the same run.
-    struct Generator: RandomNumberGenerator {
-        var state: UInt64
-        mutating func next() -> UInt64 {
-            state &+= 0x9E37_79B9_7F4A_7C15
-            var z = state
-            z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-            z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-            return z ^ (z >> 31)
-        }
-    }
-
     final class Clock: Sendable {
         // Years ahead, so that no key expires by the server's own clock while the test runs.
         private let value = Mutex<Int64>(2_500_000_000_000)
@@ -32,7 +20,7 @@ import Testing
         let store: SessionStore
         let user: UserID
         let clock = Clock()
-        var random: Generator
+        var random: SeededGenerator
         var model = SessionModel()
         /// Everything that was ever made, with a token of each.
         var known: [(handle: SessionHandle, token: String)] = []
@@ -45,7 +33,7 @@ import Testing
                 now: { clock.now }
             )
             user = try #require(UserID("model-\(UUID().uuidString)"))
-            random = Generator(state: seed)
+            random = SeededGenerator(seed: seed)
         }
 
         func new(_ handle: SessionHandle) -> SessionStore.NewSession {

@@ -1,3 +1,5 @@
+import TestSupport
+
 /// A waiting room's life, made up by a seed: people come, go, and come back; leaders choose, write, let in, and die between
 /// any two of these; rules change; Redis is wiped; messages to it are lost.
 ///

@@ -1,23 +1,12 @@
+import TestSupport
 import Testing
 
 @testable import WaitingRoom
 
 @Suite struct QueueLedgerTests {
-    /// SplitMix64: the same seed gives the same history everywhere.
-    private struct Seeded: RandomNumberGenerator {
-        var state: UInt64
-        mutating func next() -> UInt64 {
-            state &+= 0x9E37_79B9_7F4A_7C15
-            var mixed = state
-            mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
-            mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-            return mixed ^ (mixed >> 31)
-        }
-    }
-
     @Test("Positions are those of a plain set, and never get worse", arguments: UInt64(1)...200)
     func matchesModel(_ seed: UInt64) {
-        var random = Seeded(state: seed)
+        var random = SeededGenerator(seed: seed)
         var ledger = QueueLedger()
         var gone: Set<Int64> = []
         let count: Int64 = 60
