@@ -1,5 +1,6 @@
 import Crypto
 import FoundationEssentials
+import HoldfastCore
 import JWTKit
 import Testing
 

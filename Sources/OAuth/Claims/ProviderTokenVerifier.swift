@@ -1,5 +1,6 @@
 import Crypto
 import FoundationEssentials
+import HoldfastCore
 import JWTKit
 
 /// Every claim of a token, whatever they are. The signature is checked before anything in it is looked at.

@@ -1,5 +1,6 @@
 import Crypto
 import FoundationEssentials
+import HoldfastCore
 
 /// Proof Key for Code Exchange (RFC 7636), with S256 only: `plain` shows the verifier to whoever sees the request.
 package enum PKCE {

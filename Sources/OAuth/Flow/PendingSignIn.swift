@@ -34,15 +34,7 @@ struct PendingSignIns: Sendable {
 
     func keep(_ pending: PendingSignIn, state: String, binding: BrowserBinding) async throws {
         let key = Self.key(state, binding)
-        _ = try await redis.send(
-            RedisCommand(
-                "SET",
-                RedisArgument(key),
-                RedisArgument(bytes: try vault.seal(pending, at: key)),
-                "PX",
-                RedisArgument(OAuthFront.pendingLife.milliseconds)
-            )
-        )
+        _ = try await redis.send(try vault.storing(pending, at: key, forMs: OAuthFront.pendingLife.milliseconds))
     }
 
     func take(state: String, binding: BrowserBinding) async throws -> PendingSignIn? {

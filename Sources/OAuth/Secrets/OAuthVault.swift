@@ -1,5 +1,7 @@
 import Crypto
 import FoundationEssentials
+import HoldfastCore
+import Redis
 
 /// Encrypts what this slice keeps in Redis, bound to the key under which it is kept.
 ///
@@ -21,6 +23,17 @@ struct OAuthVault: Sendable {
             )
         }
         guard !keys.isEmpty else { throw OAuthError(.configuration, "HOLDFAST_SECRETS: has no key") }
+    }
+
+    /// Keeps a value under `key`, sealed, for so long.
+    func storing(_ value: some Encodable, at key: String, forMs life: Int64) throws -> RedisCommand {
+        RedisCommand(
+            "SET",
+            RedisArgument(key),
+            RedisArgument(bytes: try seal(value, at: key)),
+            "PX",
+            RedisArgument(life)
+        )
     }
 
     func seal(_ value: some Encodable, at place: String) throws -> [UInt8] {
@@ -61,20 +74,6 @@ func digest(_ parts: String...) -> String {
         hash.update(data: Data(part.utf8))
     }
     return base64URL(hash.finalize())
-}
-
-/// Base64 with `-` and `_` and without padding (RFC 4648, section 5).
-func base64URL(_ bytes: some Sequence<UInt8>) -> String {
-    String(
-        Data(bytes).base64EncodedString().compactMap { character -> Character? in
-            switch character {
-            case "+": "-"
-            case "/": "_"
-            case "=": nil
-            default: character
-            }
-        }
-    )
 }
 
 func base64(_ text: String) -> String { Data(text.utf8).base64EncodedString() }

@@ -50,15 +50,7 @@ struct TokenStore: Sendable {
                 subject: grant.subject,
                 expiresAtMs: now + lifeMs
             )
-            commands.append(
-                RedisCommand(
-                    "SET",
-                    RedisArgument(key),
-                    RedisArgument(bytes: try vault.seal(tracked, at: key)),
-                    "PX",
-                    RedisArgument(lifeMs)
-                )
-            )
+            commands.append(try vault.storing(tracked, at: key, forMs: lifeMs))
         }
         try track(grant.tokens.accessToken, .access, grant.accessExpiresAtMs - now)
         if let refreshToken = grant.tokens.refreshToken {
@@ -117,15 +109,7 @@ struct TokenStore: Sendable {
 
     func keepGrant(_ grant: ProviderGrant, user: UserID, session: String) async throws {
         let key = OAuthKeys.grant(of: session, user: user)
-        _ = try await redis.send(
-            RedisCommand(
-                "SET",
-                RedisArgument(key),
-                RedisArgument(bytes: try vault.seal(grant, at: key)),
-                "PX",
-                RedisArgument(rememberedFor.milliseconds)
-            )
-        )
+        _ = try await redis.send(try vault.storing(grant, at: key, forMs: rememberedFor.milliseconds))
     }
 
     func forgetGrant(of session: String, user: UserID) async throws {
@@ -187,15 +171,7 @@ struct TokenStore: Sendable {
 
     func keepSuccessor(_ answer: TokenAnswer, of token: String) async throws {
         let key = OAuthKeys.successor(Self.hash(token))
-        _ = try await redis.send(
-            RedisCommand(
-                "SET",
-                RedisArgument(key),
-                RedisArgument(bytes: try vault.seal(answer, at: key)),
-                "PX",
-                RedisArgument(OAuthFront.repeatLife.milliseconds)
-            )
-        )
+        _ = try await redis.send(try vault.storing(answer, at: key, forMs: OAuthFront.repeatLife.milliseconds))
     }
 
     func successor(of token: String) async throws -> TokenAnswer? {

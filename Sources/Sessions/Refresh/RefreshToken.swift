@@ -1,5 +1,6 @@
 import Crypto
 import FoundationEssentials
+import HoldfastCore
 
 /// An opaque token that is good for one refresh: 256 random bits.
 ///

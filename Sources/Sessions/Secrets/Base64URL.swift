@@ -1,18 +1,5 @@
 import FoundationEssentials
-
-/// Base64 with `-` and `_` and without padding (RFC 4648, section 5).
-func base64URL(_ bytes: some Sequence<UInt8>) -> String {
-    String(
-        Data(bytes).base64EncodedString().compactMap { character -> Character? in
-            switch character {
-            case "+": "-"
-            case "/": "_"
-            case "=": nil
-            default: character
-            }
-        }
-    )
-}
+import HoldfastCore
 
 /// The bytes of a text that ``base64URL(_:)`` could have written; nil for every other one.
 ///

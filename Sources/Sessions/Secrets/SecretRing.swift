@@ -1,5 +1,6 @@
 import Crypto
 import FoundationEssentials
+import HoldfastCore
 
 /// Why `HOLDFAST_SECRETS` cannot be used. Says which key, never what it is.
 package struct SecretError: Error, Sendable, CustomStringConvertible {

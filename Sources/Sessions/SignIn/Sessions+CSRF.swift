@@ -1,5 +1,6 @@
 import Crypto
 import FoundationEssentials
+import HoldfastCore
 
 extension Sessions {
     /// What a page signed in by cookie must send back in `X-CSRF-Token`.

@@ -34,11 +34,11 @@ package struct EntryPassSigner: Sendable {
         for secret in secrets {
             let key = try Self.deriveKey(from: secret)
             let point = key.publicKey.rawRepresentation
-            let x = Self.base64URL(point.prefix(32))
-            let y = Self.base64URL(point.suffix(32))
+            let x = base64URL(point.prefix(32))
+            let y = base64URL(point.suffix(32))
             // RFC 7638: the members in this order, without spaces.
             let thumbprint = SHA256.hash(data: Data(#"{"crv":"P-256","kty":"EC","x":"\#(x)","y":"\#(y)"}"#.utf8))
-            let name = Self.base64URL(Data(thumbprint))
+            let name = base64URL(Data(thumbprint))
             published.append(
                 #"{"kty":"EC","use":"sig","alg":"ES256","kid":"\#(name)","crv":"P-256","x":"\#(x)","y":"\#(y)"}"#
             )
@@ -67,7 +67,7 @@ package struct EntryPassSigner: Sendable {
             event: event.rawValue,
             iat: issuedAt.millisecondsSinceEpoch / 1_000,
             exp: expiresAt.millisecondsSinceEpoch / 1_000,
-            jti: IDClaim(value: Self.base64URL(Data(SHA256.hash(data: Data(facts.utf8))).prefix(16))),
+            jti: IDClaim(value: base64URL(Data(SHA256.hash(data: Data(facts.utf8))).prefix(16))),
             iss: IssuerClaim(value: issuer),
             aud: AudienceClaim(value: audience)
         )
@@ -115,12 +115,5 @@ package struct EntryPassSigner: Sendable {
             }
         }
         throw Failure.weakSecret
-    }
-
-    private static func base64URL(_ data: some DataProtocol) -> String {
-        Data(data).base64EncodedString()
-            .replacingOccurrences(of: "+", with: "-")
-            .replacingOccurrences(of: "/", with: "_")
-            .replacingOccurrences(of: "=", with: "")
     }
 }
