@@ -15,13 +15,7 @@ filter=${2:-.}
 servers=$PWD/.holdfast/sanitizer-servers
 
 scripts/packages.sh test || exit 1
-trap 'scripts/services.sh stop "$servers"' EXIT
-trap 'exit 130' INT TERM
-scripts/services.sh start "$servers" || exit 1
-# shellcheck source=/dev/null
-. "$servers/env"
-export HOLDFAST_TEST_DATABASE_URL=$DATABASE_URL HOLDFAST_TEST_REDIS_URL=$REDIS_URL
-unset DATABASE_URL REDIS_URL
+. scripts/test-stores.sh
 export SWIFT_BACKTRACE=enable=no
 export SWT_EXPERIMENTAL_MAXIMUM_PARALLELIZATION_WIDTH=$(($(nproc) * 2))
 export TSAN_OPTIONS="halt_on_error=0:exitcode=66:suppressions=$PWD/scripts/tsan.suppressions"

@@ -21,14 +21,7 @@ if [ -z "${HOLDFAST_BINARY:-}" ]; then
 fi
 
 say "Starting a private PostgreSQL and a private Redis"
-trap 'scripts/services.sh stop "$servers"' EXIT
-trap 'exit 130' INT TERM
-scripts/services.sh start "$servers" || exit 1
-# shellcheck source=/dev/null
-. "$servers/env"
-export HOLDFAST_TEST_DATABASE_URL=$DATABASE_URL HOLDFAST_TEST_REDIS_URL=$REDIS_URL
-export HOLDFAST_TEST_SERVICE_DATABASE_URL=$SERVICE_DATABASE_URL HOLDFAST_TEST_SERVICE_REDIS_URL=$SERVICE_REDIS_URL
-unset DATABASE_URL REDIS_URL SERVICE_DATABASE_URL SERVICE_REDIS_URL
+. scripts/test-stores.sh
 
 if [ "${1:-}" = mutants ]; then
     noticed=0 missed=0

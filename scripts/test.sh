@@ -26,14 +26,7 @@ say "Building the service and its tests (the first time takes 5 to 10 minutes)"
 swift build --build-tests || exit 1
 
 say "Starting a private PostgreSQL and a private Redis"
-trap 'scripts/services.sh stop "$servers"' EXIT
-trap 'exit 130' INT TERM
-scripts/services.sh start "$servers" || exit 1
-# shellcheck source=/dev/null
-. "$servers/env"
-export HOLDFAST_TEST_DATABASE_URL=$DATABASE_URL HOLDFAST_TEST_REDIS_URL=$REDIS_URL
-export HOLDFAST_TEST_SERVICE_DATABASE_URL=$SERVICE_DATABASE_URL HOLDFAST_TEST_SERVICE_REDIS_URL=$SERVICE_REDIS_URL
-unset DATABASE_URL REDIS_URL SERVICE_DATABASE_URL SERVICE_REDIS_URL
+. scripts/test-stores.sh
 
 if [ "$kind" = all ] || [ "$kind" = unit ] || [ "$kind" = services ] || [ "$kind" = protocol ]; then
     say "Swift tests"
