@@ -12,9 +12,9 @@ import Synchronization
 /// than it has seen; besides, all limits are checked in the script, by Redis' clock.
 ///
 /// Four loops: each second it opens events that are due and looks which queues there are; each 250 ms it reads their
-/// rules, and beside that ticks every queue, in one pipeline; and queues that Redis lost are rebuilt. A tick that chose people is followed by one
-/// transaction that writes them down, and at once by the tick that lets them in: nobody hears of an admission that a
-/// lost Redis could take back.
+/// rules, and beside that ticks every queue, in one pipeline; and queues that Redis lost are rebuilt. A tick that chose
+/// people is followed by one transaction that writes them down, and at once by the tick that lets them in: nobody hears
+/// of an admission that a lost Redis could take back.
 ///
 /// While PostgreSQL is away passes go on ending and nobody is let in: whoever went in now could buy nothing, and the time
 /// of the pass would run out.
