@@ -4,7 +4,7 @@ import Synchronization
 import Testing
 
 /// What ends a connection, and what does not. Sources: Socket.IO protocol 5; design.md, section 8.
-@Suite(.timeLimit(.minutes(10))) struct SocketIOPacketRulesTests {
+@Suite(.timeLimit(.minutes(20))) struct SocketIOPacketRulesTests {
     private static func echo(_ io: SocketIOServer) {
         io.of("/other").on("message", inline: { socket, event in socket.emit("back", arguments: event.arguments) })
         io.of("/").on("message", inline: { socket, event in socket.emit("back", arguments: event.arguments) })

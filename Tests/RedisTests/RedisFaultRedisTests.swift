@@ -6,7 +6,7 @@ import Testing
 @testable import Redis
 
 /// Faults on servers of their own, which need no configured service.
-@Suite(.serialized, .enabled(if: TestRedis.isConfigured), .timeLimit(.minutes(10)))
+@Suite(.serialized, .enabled(if: TestRedis.isConfigured), .timeLimit(.minutes(20)))
 struct RedisFaultRedisTests {
     private func quick(_ configuration: inout RedisConfiguration) {
         configuration.connectionCount = 2

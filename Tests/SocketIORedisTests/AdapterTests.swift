@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 /// What several servers behind an adapter do, the same whatever the adapter.
-@Suite(.timeLimit(.minutes(10))) struct AdapterTests {
+@Suite(.timeLimit(.minutes(20))) struct AdapterTests {
     private static let loop = Cluster.loop
 
     @Test("A broadcast reaches each chosen socket on every node once, in order", arguments: Backend.available)

@@ -8,7 +8,7 @@ import Synchronization
 import TestSupport
 import Testing
 
-@Suite(.enabled(if: TestRedis.isConfigured), .timeLimit(.minutes(10))) struct RedisAdapterRedisTests {
+@Suite(.enabled(if: TestRedis.isConfigured), .timeLimit(.minutes(20))) struct RedisAdapterRedisTests {
     private static let loop = MultiThreadedEventLoopGroup.singleton.any()
 
     /// A server behind an adapter on the Redis at `url`; the client is for looking at Redis.

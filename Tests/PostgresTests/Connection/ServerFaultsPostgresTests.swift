@@ -2,7 +2,7 @@ import Postgres
 import TestSupport
 import Testing
 
-@Suite("A server that breaks", .enabled(if: TestPostgres.isConfigured), .serialized, .timeLimit(.minutes(10)))
+@Suite("A server that breaks", .enabled(if: TestPostgres.isConfigured), .serialized, .timeLimit(.minutes(20)))
 struct ServerFaultsPostgresTests {
     @Test("A stopped server keeps no caller beyond its deadline, and everything works once it goes on")
     func paused() async throws {

@@ -2,7 +2,7 @@ import Postgres
 import TestSupport
 import Testing
 
-@Suite("Statements on a real server", .enabled(if: TestPostgres.isConfigured), .timeLimit(.minutes(10)))
+@Suite("Statements on a real server", .enabled(if: TestPostgres.isConfigured), .timeLimit(.minutes(20)))
 struct StatementsPostgresTests {
     @Test("Two hundred callers share eight connections and each gets its own answer")
     func concurrent() async throws {

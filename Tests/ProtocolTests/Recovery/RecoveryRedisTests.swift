@@ -8,7 +8,7 @@ import TestSupport
 import Testing
 
 /// Connection state recovery between nodes that share a Redis.
-@Suite(.enabled(if: TestRedis.isConfigured), .timeLimit(.minutes(10))) struct RecoveryRedisTests {
+@Suite(.enabled(if: TestRedis.isConfigured), .timeLimit(.minutes(20))) struct RecoveryRedisTests {
     @Test("Who lost one node comes back on another, as the same socket")
     func otherNode() async throws {
         try await RecoveryServers.with(.redis, 2) { servers in

@@ -26,7 +26,7 @@ struct LeaseTermTests {
     }
 }
 
-@Suite(.serialized, .enabled(if: TestRedis.isConfigured), .timeLimit(.minutes(10)))
+@Suite(.serialized, .enabled(if: TestRedis.isConfigured), .timeLimit(.minutes(20)))
 struct RedisLeaseRedisTests {
     /// A body that reports its begin and its end.
     private static func body(_ name: String, _ events: AsyncStream<String>.Continuation) -> RedisLease.Body {

@@ -4,7 +4,7 @@ import Testing
 
 @testable import Redis
 
-@Suite(.serialized, .enabled(if: TestRedis.isConfigured), .timeLimit(.minutes(10)))
+@Suite(.serialized, .enabled(if: TestRedis.isConfigured), .timeLimit(.minutes(20)))
 struct RedisSubscriberRedisTests {
     private func publish(_ redis: RedisClient, _ channel: String, _ text: String) async throws -> Int? {
         try await redis.send(.publish(RedisArgument(text), to: channel)).int

@@ -6,7 +6,7 @@ import Testing
 @testable import Redis
 
 /// A cluster of three primaries and three replicas, moved about and broken.
-@Suite(.serialized, .enabled(if: TestRedis.isConfigured), .timeLimit(.minutes(10)))
+@Suite(.serialized, .enabled(if: TestRedis.isConfigured), .timeLimit(.minutes(20)))
 struct ClusterRedisTests {
     private func patient(_ configuration: inout RedisConfiguration) {
         configuration.connectionCount = 2

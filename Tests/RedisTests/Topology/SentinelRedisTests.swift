@@ -6,7 +6,7 @@ import Testing
 @testable import Redis
 
 /// A primary, two replicas and three sentinels, broken in turn.
-@Suite(.serialized, .enabled(if: TestRedis.isConfigured), .timeLimit(.minutes(10)))
+@Suite(.serialized, .enabled(if: TestRedis.isConfigured), .timeLimit(.minutes(20)))
 struct SentinelRedisTests {
     enum Fault: String, CaseIterable, Sendable { case killed, frozen, ordered }
 

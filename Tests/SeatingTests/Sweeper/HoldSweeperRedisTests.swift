@@ -11,7 +11,7 @@ import Testing
 
 @Suite(.enabled(if: TestRedis.isConfigured && TestPostgres.isConfigured))
 struct HoldSweeperRedisTests {
-    @Test("A hold that nobody asks about is announced as released when it ends", .timeLimit(.minutes(10)))
+    @Test("A hold that nobody asks about is announced as released when it ends", .timeLimit(.minutes(20)))
     func announcesTheEnd() async throws {
         let logger = Logger(label: "test.sweeper") { _ in SwiftLogNoOpLogHandler() }
         try await TestPostgres.withDatabase { postgres in
