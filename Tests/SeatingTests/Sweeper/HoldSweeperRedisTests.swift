@@ -60,7 +60,7 @@ struct HoldSweeperRedisTests {
                     var seqs: [Int64] = []
                     for await message in messages {
                         if case .change(_, let seq, _, _) = message { seqs.append(seq) }
-                        guard case .holdExpired(let user, let gone, let expiresAt) = message else { continue }
+                        guard case .holdExpired(let user, let gone, let expiresAt, _) = message else { continue }
                         #expect(user == ann && gone == seats && expiresAt == end)
                         break
                     }
