@@ -1,5 +1,6 @@
 import Foundation
 import HoldfastCore
+import NIOCore
 import NIOHTTP1
 import Testing
 

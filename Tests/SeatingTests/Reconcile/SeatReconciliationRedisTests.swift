@@ -121,7 +121,7 @@ import Testing
             let before = try await hall.seating.snapshot(of: hall.event).seq
             // A sold seat that looks free, and that bob takes; a free one that looks sold; rubbish.
             try await hall.redis("HDEL", hall.keys.claims, "0:Floor A-1-1")
-            try await hall.redis("SETRANGE", hall.keys.map, 0, "a")
+            try await hall.redis("SETRANGE", hall.keys.map, "0", "a")
             guard case .selected = try await hall.seating.lock([Self.seat(1)], by: bob, in: hall.event) else {
                 Issue.record("the seat was to look free")
                 return
@@ -129,7 +129,7 @@ import Testing
             let unknown = ReservationID()
             let made = RedisArgument("eve|\(unknown):1|9")
             try await hall.redis("HSET", hall.keys.claims, "3:Floor A-1-4", made)
-            try await hall.redis("HSET", hall.keys.claimants, "eve", 1)
+            try await hall.redis("HSET", hall.keys.claimants, "eve", "1")
             try await hall.redis("HSET", hall.keys.claims, "6:Floor A-1-7", "what is this")
             try await hall.redis("HSET", hall.keys.claims, "7:Floor A-1-8", "|blocked")
             let corrected = try await hall.reconcile()
@@ -156,7 +156,7 @@ import Testing
     func withinRedis() async throws {
         try await withHall { hall in
             try await hall.redis("HSET", hall.keys.holds, "4:Floor A-1-5", "ghost")
-            try await hall.redis("SETRANGE", hall.keys.map, 2, "rql")
+            try await hall.redis("SETRANGE", hall.keys.map, "2", "rql")
             let corrected = try await hall.reconcile()
             #expect(corrected == 3)
             let letters = try await hall.letters()
