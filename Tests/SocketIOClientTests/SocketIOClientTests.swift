@@ -5,7 +5,7 @@ import SocketIO
 import SocketIOClient
 import Testing
 
-@Suite(.timeLimit(.minutes(2))) struct SocketIOClientTests {
+@Suite(.timeLimit(.minutes(20))) struct SocketIOClientTests {
     private static func install(_ io: SocketIOServer) {
         let main = io.of("/")
         main.on("echo", inline: { _, event in event.ack(event.arguments.first ?? .null) })

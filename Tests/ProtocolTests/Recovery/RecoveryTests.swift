@@ -5,7 +5,7 @@ import Synchronization
 import Testing
 
 /// Connection state recovery as socket.io-client speaks it, on one server.
-@Suite(.timeLimit(.minutes(2))) struct RecoveryTests {
+@Suite(.timeLimit(.minutes(20))) struct RecoveryTests {
     @Test("CONNECT is answered with sid and pid; without recovery with the sid alone, and events carry no offset")
     func answer() async throws {
         try await RecoveryServers.with(.memory) { servers in
