@@ -45,7 +45,7 @@ if not epoch or epoch < tonumber(ARGV[2]) then return {"REBUILD"} end
 if epoch > tonumber(ARGV[2]) then return {"EPOCH", epoch} end
 
 -- Lua writes large numbers with an exponent; Redis and JSON want digits.
-local function digits(number) return string.format("%.0f", number) end
+local function digits(number) return string.format("%d", number) end
 
 local function ordinal_of(place) return tonumber(string.match(place, "^%d+")) end
 local function id_of(place) return string.match(place, "^%d+:(.*)$") end

@@ -125,4 +125,33 @@ import Testing
             #expect(entries.last?.action == .wiped)
         }
     }
+
+    @Test("Steps of several events are moved together, each to its own; those of a deleted event go nowhere")
+    func together() async throws {
+        try await withSeats { seating, history, event, redis, postgres in
+            let ann = try #require(UserID("ann"))
+            let events = Events(postgres: postgres)
+            let section = Section(name: "Floor A", rows: 1, seatsPerRow: 10, price: 150)
+            let file = EventFile(title: "Other", venue: "Hall", startsAt: event.startsAt, sections: [section])
+            var others: [Event] = []
+            for _ in 0..<2 {
+                others.append(try #require(try await events.setStatus(try await events.create(file).id, .open)))
+            }
+            for (number, event) in ([event] + others).enumerated() {
+                _ = try await seating.select([seat(number + 1)], by: ann, in: event)
+            }
+            _ = try await events.delete(others[0].id)
+            let more = try await history.move([event.id, others[0].id, others[1].id])
+            #expect(!more)
+            let rows = try await postgres.query("SELECT event_id::text, seats FROM seat_history ORDER BY id")
+            let owners = try rows.map { try $0.decode((String, String).self).0 }
+            #expect(owners == [event.id.rawValue, others[1].id.rawValue])
+            for other in others {
+                let key = RedisArgument(SeatingKeys(event: other.id).history)
+                let left = try await redis.send(RedisCommand("XLEN", key))
+                #expect(left == .integer(0))
+                try await seating.forget(other.id)
+            }
+        }
+    }
 }
