@@ -26,11 +26,11 @@ extension Sessions {
         }
         let page = try await store.page(role: role, after: start, limit: min(max(limit, 1), 1_000))
         let sessions = try await store.details(of: page.entries)
-        let gone = zip(page.entries, sessions).filter { $0.1 == nil }.map(\.0)
-        await quietly("sessions not struck off") { try await self.store.strike(gone) }
+        // Those that are not there have ended, or are about to be made: `strikeEnded` tells them apart.
+        let made = sessions.compactMap { $0 }
         return SessionPage(
-            sessions: sessions.compactMap { $0 },
-            total: page.total - gone.count,
+            sessions: made,
+            total: page.total - (sessions.count - made.count),
             next: page.next?.text
         )
     }
