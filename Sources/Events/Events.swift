@@ -38,20 +38,7 @@ package final class Events: Sendable {
 
     /// The event as it was at most a second ago; nil if there is none.
     package func event(_ id: EventID) async throws -> Event? {
-        let now = ContinuousClock.now
-        switch cache.look(id, now: now) {
-        case .known(let event):
-            return event
-        case .read:
-            do {
-                let event = try await store.event(id)
-                cache.store(event, for: id, now: now)
-                return event
-            } catch {
-                cache.readFailed(for: id)
-                throw error
-            }
-        }
+        try await cache.event(id) { [store] in try await store.event(id) }
     }
 
     /// A page of events, newest first.

@@ -17,6 +17,16 @@ package struct SimulationPlan: Sendable {
     package var dropOuts = 0.2
     package var reloads = 0.1
     package var abandoned = 0.05
+    /// People with the page open in a second tab.
+    package var secondTabs = 0.05
+    /// Payments that are declined at first, take their time, or are never answered.
+    package var declined = 0.1
+    package var slow = 0.05
+    package var unanswered = 0.01
+    /// When the sale is paused, from the beginning on, and for how long.
+    package var pause: (at: Duration, lasting: Duration)?
+    /// A file of certificates (PEM) to trust beside nobody else; the system's without.
+    package var certificates: String?
     /// Checked if known: the event's `maxActive`.
     package var maxActive: Int?
     /// How long a request may take before a fan gives it up.

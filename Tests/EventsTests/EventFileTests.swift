@@ -78,20 +78,3 @@ import Testing
         #expect(layout.seat(SeatID(section: "VIP", row: 3, number: 1)) == nil)
     }
 }
-
-@Suite struct EventCacheTests {
-    @Test("One reads a stale copy again while the others are served it")
-    func oneReads() {
-        let cache = EventCache()
-        let id = EventID()
-        let start = ContinuousClock.now
-        #expect(cache.look(id, now: start) == .read)
-        cache.store(nil, for: id, now: start)
-        #expect(cache.look(id, now: start + .milliseconds(399)) == .known(nil))
-        #expect(cache.look(id, now: start + .milliseconds(401)) == .read)
-        #expect(cache.look(id, now: start + .milliseconds(402)) == .known(nil))
-        #expect(cache.look(id, now: start + .milliseconds(801)) == .read)
-        cache.readFailed(for: id)
-        #expect(cache.look(id, now: start + .milliseconds(500)) == .read)
-    }
-}
