@@ -157,6 +157,10 @@ extension FanState {
         case "LIMIT_EXCEEDED":
             self.looks += 1
             self.ask(self.looks > Self.mostLooks ? .leaveQueue : .look, at: now + self.think())
+        case "SEAT_UNAVAILABLE" where (answer.unavailable ?? []).isEmpty:
+            // There are none left; only what others give back can help now.
+            self.looks += Self.mostLooks
+            self.ask(self.looks > 3 * Self.mostConflicts ? .leaveQueue : .look, at: now + self.think())
         default:
             // Annoyed, so quicker than the first time.
             self.ask(self.looks > 3 * Self.mostConflicts ? .leaveQueue : .look, at: now + self.think() / 2)

@@ -7,7 +7,8 @@
  *     generator rpc     --port N --pid SERVER -n 64 --depth 4 --tokens FILE --events FILE    seats
  *     generator fanout  --port N --pid SERVER -n 1000 --window 8         capacity
  *     generator fanout  --port N --pid SERVER -n 1000 --rate 100         latency
- *     generator restore --port N --publisher-port OTHER --pid SERVER -n 5000 --inside 2500 --tokens FILE --events FILE
+ *     generator restore --port N --kill ITS_PID --publisher-port OTHER --pid OTHERS -n 5000 --inside 2500 \
+ *                       --tokens FILE --events FILE
  *     generator http    --port N --pid SERVER -n 64 --path /api/auth/me --tokens FILE [--rate 1000]
  *
  * `--protocol` is socketio, nchan or centrifuge. Servers that are one may be several processes: `--pid` is given for
@@ -73,7 +74,7 @@ static double parse(int count, char **arguments, struct load *load, struct optio
         {"seconds", 1, NULL, 't'}, {"warm-up", 1, NULL, 'u'}, {"hold", 1, NULL, 'h'},     {"grace", 1, NULL, 'g'},
         {"tokens", 1, NULL, 'k'}, {"timeout", 1, NULL, 'T'}, {"protocol", 1, NULL, 'x'}, {"seat", 0, NULL, 'S'},
         {"publisher-port", 1, NULL, 'o'}, {"path", 1, NULL, 'a'}, {"store", 1, NULL, 'R'}, {"events", 1, NULL, 'e'},
-        {"inside", 1, NULL, 'i'},
+        {"inside", 1, NULL, 'i'}, {"kill", 1, NULL, 'K'},
         {NULL, 0, NULL, 0},
     };
     double timeout = 60;
@@ -84,6 +85,7 @@ static double parse(int count, char **arguments, struct load *load, struct optio
         case 'p': load->port = (uint16_t)number(name, optarg, 1, 65535); break;
         case 'o': load->publisher_port = (uint16_t)number(name, optarg, 1, 65535); break;
         case 'P': add_server(&options->servers, (pid_t)number(name, optarg, 1, 4194304)); break;
+        case 'K': options->doomed = (pid_t)number(name, optarg, 2, 4194304); break;
         case 'i': options->inside = (uint32_t)number(name, optarg, 0, MAX_CONNECTIONS); break;
         case 'R': options->servers.store = (pid_t)number(name, optarg, 1, 4194304); break;
         case 'x': load->protocol = protocol_named(optarg); break;

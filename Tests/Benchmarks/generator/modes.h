@@ -19,6 +19,7 @@ struct options {
     bool seat;         /* rpc: a short request and `{"ok":true}`, not an echo of `size` bytes */
     char **events;     /* rpc: choose seats of these events, one per connection in turn; see rpc.c */
     uint32_t event_count;
+    pid_t doomed;      /* restore: the process that is killed */
     uint32_t inside;   /* restore: so many are let in and hold a seat; the others wait */
     double seconds;    /* measured time */
     double warm_up;    /* seconds of the same load before it, not counted */

@@ -1,12 +1,12 @@
 /* restore: everybody's state comes back with their connection, on another instance.
  *
  * People join an event and its queue, until `--inside` of them are let in; each of those holds a seat of their own and
- * stands in the seats' room. Then all connections are reset in one moment, and all clients connect to the other
- * instance in the same. The time runs from the first reset to the last client who was told `session-restored` with all
- * they had: the event's room, the place in the queue or the pass, the seat. What is missing is counted as wrong. */
+ * stands in the seats' room. Then their instance is killed (`--kill`), and all clients connect to the other instance in
+ * the same moment. The time runs from the kill to the last client who was told `session-restored` with all they had: the event's room, the place in the queue or the pass, the seat. What is missing is counted as wrong. */
 #include "base.h"
 #include "modes.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -201,7 +201,7 @@ static void prepare(struct load *load, struct restore_run *run) {
 
 int run_restore(struct load *load, const struct options *options) {
     static struct restore_run run;
-    if (options->event_count == 0) give_up("restore needs --events");
+    if (options->event_count == 0 || options->doomed == 0) give_up("restore needs --events and --kill");
     run.options = options;
     run.event = options->events[0];
     run.people = must_alloc(load->count, sizeof(struct person));
@@ -213,6 +213,7 @@ int run_restore(struct load *load, const struct options *options) {
     for (uint32_t i = 0; i < load->count; i++) run.people[i].stage = GONE;
     struct usage from = usage_now(&options->servers);
     run.cut_at = now_ns();
+    if (kill(options->doomed, SIGKILL) != 0) give_up("process %d cannot be killed", (int)options->doomed);
     load_close(load);
     load->port = load->publisher_port;
     load->handshakes = load->count;

@@ -168,8 +168,7 @@ import Testing
             return
         }
         var refusal = FanAnswer()
-        refusal.ok = false
-        refusal.code = "SEAT_UNAVAILABLE"
+        (refusal.ok, refusal.code, refusal.unavailable) = (false, "SEAT_UNAVAILABLE", ["A-1-1"])
         #expect(next(.answered(refusal)) == .look)
     }
 
