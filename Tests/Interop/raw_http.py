@@ -5,7 +5,7 @@ import re
 import socket
 import time
 
-TIMEOUT = 5
+TIMEOUT = 20
 
 
 class Response:

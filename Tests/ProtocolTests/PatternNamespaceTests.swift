@@ -3,7 +3,7 @@ import SocketIO
 import Synchronization
 import Testing
 
-@Suite(.timeLimit(.minutes(1))) struct PatternNamespaceTests {
+@Suite(.timeLimit(.minutes(20))) struct PatternNamespaceTests {
     /// Remembers which namespaces and rooms are open; ``changes`` ends a wait.
     private final class Recorder: SocketAdapter {
         private let log = Mutex<Set<String>>([])

@@ -4,7 +4,7 @@ import NIOCore
 import Testing
 
 /// Engine.IO over HTTP long-polling.
-@Suite(.timeLimit(.minutes(1))) struct PollingProtocolTests {
+@Suite(.timeLimit(.minutes(20))) struct PollingProtocolTests {
     private static func with(
         engine change: (inout EngineConfiguration) -> Void = { _ in },
         _ body: @escaping @Sendable (TestServer) async throws -> Void

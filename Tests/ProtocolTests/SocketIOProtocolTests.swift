@@ -4,7 +4,7 @@ import SocketIORedis
 import TestSupport
 import Testing
 
-@Suite(.timeLimit(.minutes(1))) struct SocketIOProtocolTests {
+@Suite(.timeLimit(.minutes(20))) struct SocketIOProtocolTests {
     static func rooms(_ io: SocketIOServer) {
         let main = io.of("/")
         main.on("join") { socket, event in

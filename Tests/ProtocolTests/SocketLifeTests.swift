@@ -7,7 +7,7 @@ import Synchronization
 import Testing
 
 /// How connections end, and what is left of them.
-@Suite(.timeLimit(.minutes(2))) struct SocketLifeTests {
+@Suite(.timeLimit(.minutes(20))) struct SocketLifeTests {
     /// Remembers connections, receivers and sockets without keeping them.
     private final class Witness: EngineApplication {
         private struct Weak: Sendable { weak var object: (any AnyObject & Sendable)? }

@@ -5,7 +5,7 @@ import Synchronization
 import Testing
 
 /// Handlers with typed arguments, and what else the library offers to applications.
-@Suite(.timeLimit(.minutes(1))) struct TypedHandlerTests {
+@Suite(.timeLimit(.minutes(20))) struct TypedHandlerTests {
     private struct Seat: Codable, Sendable {
         var row: Int
         var number: Int

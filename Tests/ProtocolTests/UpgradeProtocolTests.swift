@@ -3,7 +3,7 @@ import NIOCore
 import Testing
 
 /// Engine.IO's upgrade from long-polling to WebSocket.
-@Suite(.timeLimit(.minutes(1))) struct UpgradeProtocolTests {
+@Suite(.timeLimit(.minutes(20))) struct UpgradeProtocolTests {
     private static func with(
         engine change: (inout EngineConfiguration) -> Void = { $0.upgradeTimeout = .seconds(60) },
         rounds: Int = 4,

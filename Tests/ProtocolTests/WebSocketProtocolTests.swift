@@ -3,7 +3,7 @@ import NIOCore
 import SocketIO
 import Testing
 
-@Suite(.timeLimit(.minutes(1))) struct WebSocketProtocolTests {
+@Suite(.timeLimit(.minutes(20))) struct WebSocketProtocolTests {
     private static func echo(_ io: SocketIOServer) {
         io.of("/").on("echo", inline: { socket, event in socket.emit("back", arguments: event.arguments) })
         io.of("/").on("ask", inline: { _, event in event.ack.send(event.arguments) })

@@ -4,7 +4,7 @@ import Testing
 
 @testable import Redis
 
-@Suite(.enabled(if: TestRedis.isConfigured), .timeLimit(.minutes(1)))
+@Suite(.enabled(if: TestRedis.isConfigured), .timeLimit(.minutes(20)))
 struct RedisClientRedisTests {
     @Test("What is set can be read again, bytes and all")
     func setAndGet() async throws {

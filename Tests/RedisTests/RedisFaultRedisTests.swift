@@ -6,12 +6,12 @@ import Testing
 @testable import Redis
 
 /// Faults on servers of their own, which need no configured service.
-@Suite(.serialized, .enabled(if: TestRedis.isConfigured), .timeLimit(.minutes(1)))
+@Suite(.serialized, .enabled(if: TestRedis.isConfigured), .timeLimit(.minutes(20)))
 struct RedisFaultRedisTests {
     private func quick(_ configuration: inout RedisConfiguration) {
         configuration.connectionCount = 2
-        configuration.commandTimeout = .milliseconds(300)
-        configuration.connectTimeout = .milliseconds(300)
+        configuration.commandTimeout = .seconds(2)
+        configuration.connectTimeout = .seconds(2)
         configuration.reconnectDelay = .milliseconds(5) ... .milliseconds(20)
     }
 

@@ -8,14 +8,14 @@ import Synchronization
 import TestSupport
 import Testing
 
-@Suite(.enabled(if: TestRedis.isConfigured), .timeLimit(.minutes(1))) struct RedisAdapterRedisTests {
+@Suite(.enabled(if: TestRedis.isConfigured), .timeLimit(.minutes(20))) struct RedisAdapterRedisTests {
     private static let loop = MultiThreadedEventLoopGroup.singleton.any()
 
     /// A server behind an adapter on the Redis at `url`; the client is for looking at Redis.
     private static func withNode(
         url: String = TestRedis.url,
         prefix: String,
-        commandTimeout: Duration = .seconds(2),
+        commandTimeout: Duration = .seconds(20),
         _ body: (SocketIOServer, RedisClient) async throws -> Void
     ) async throws {
         try await TestRedis.withClient(url: url) { client in

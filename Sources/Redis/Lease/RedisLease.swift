@@ -16,6 +16,8 @@ package final class RedisLease: Service, Sendable {
     static let hold = RedisScript(name: "HoldLease", source: PackageResources.HoldLease_lua)
     static let release = RedisScript(name: "ReleaseLease", source: PackageResources.ReleaseLease_lua)
 
+    package static let defaultTTL: Duration = .seconds(2)
+
     private let redis: RedisClient
     private let key: String
     private let ttl: Duration
@@ -29,7 +31,7 @@ package final class RedisLease: Service, Sendable {
     package init(
         redis: RedisClient,
         key: String,
-        ttl: Duration = .seconds(2),
+        ttl: Duration = RedisLease.defaultTTL,
         logger: Logger,
         body: @escaping Body = { try await Task.sleep(for: .seconds(365 * 86_400)) }
     ) {

@@ -20,7 +20,7 @@ import Testing
         var all: (now: Int, most: Int, seen: Int) { counts.withLock { $0 } }
     }
 
-    @Test("Never more than its places are in at once, and everybody gets in", .timeLimit(.minutes(1)))
+    @Test("Never more than its places are in at once, and everybody gets in", .timeLimit(.minutes(20)))
     func bounded() async {
         let (gate, room) = (RestoreGate(), Room())
         await withDiscardingTaskGroup { group in

@@ -4,7 +4,7 @@ import Postgres
 import TestSupport
 import Testing
 
-@Suite("Migrations on a real server", .enabled(if: TestPostgres.isConfigured), .timeLimit(.minutes(1)))
+@Suite("Migrations on a real server", .enabled(if: TestPostgres.isConfigured), .timeLimit(.minutes(20)))
 struct MigratorPostgresTests {
     private let first = Migration(
         version: 1,

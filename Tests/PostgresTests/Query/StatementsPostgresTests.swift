@@ -2,7 +2,7 @@ import Postgres
 import TestSupport
 import Testing
 
-@Suite("Statements on a real server", .enabled(if: TestPostgres.isConfigured), .timeLimit(.minutes(1)))
+@Suite("Statements on a real server", .enabled(if: TestPostgres.isConfigured), .timeLimit(.minutes(20)))
 struct StatementsPostgresTests {
     @Test("Two hundred callers share eight connections and each gets its own answer")
     func concurrent() async throws {
@@ -119,7 +119,7 @@ struct StatementsPostgresTests {
     @Test("A statement that takes too long is cancelled at the server, and its connection is used again")
     func deadline() async throws {
         try await TestPostgres.withDatabase {
-            $0.statementTimeout = .milliseconds(200)
+            $0.statementTimeout = .seconds(2)
             $0.poolSize = 1
         } _: { client in
             let before = try await client.query("SELECT pg_backend_pid()")[0].decode(Int.self)
@@ -158,7 +158,7 @@ struct StatementsPostgresTests {
         try await TestPostgres.withDatabase {
             $0.poolSize = 1
             $0.maxWaiters = 1
-            $0.acquireTimeout = .milliseconds(500)
+            $0.acquireTimeout = .seconds(3)
         } _: { client in
             try await client.withConnection { _ in
                 async let first = Self.code { try await client.query("SELECT 1") }

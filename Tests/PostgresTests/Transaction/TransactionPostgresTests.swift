@@ -3,7 +3,7 @@ import Synchronization
 import TestSupport
 import Testing
 
-@Suite("Transactions on a real server", .enabled(if: TestPostgres.isConfigured), .timeLimit(.minutes(1)))
+@Suite("Transactions on a real server", .enabled(if: TestPostgres.isConfigured), .timeLimit(.minutes(20)))
 struct TransactionPostgresTests {
     private struct Refusal: Error, Equatable {}
 

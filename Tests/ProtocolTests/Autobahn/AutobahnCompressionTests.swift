@@ -5,7 +5,7 @@ import Testing
 @testable import EngineIOServer
 
 /// Sections 12 and 13 of the Autobahn test suite: permessage-deflate.
-@Suite(.timeLimit(.minutes(2))) struct AutobahnCompressionTests {
+@Suite(.timeLimit(.minutes(20))) struct AutobahnCompressionTests {
     /// A client that has negotiated compression.
     private struct Client {
         let raw: RawClient

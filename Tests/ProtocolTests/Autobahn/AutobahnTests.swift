@@ -39,7 +39,7 @@ final class EngineEcho: EngineApplication {
 }
 
 /// The cases of the Autobahn test suite for servers, sections 1 to 7 and 10.
-@Suite(.timeLimit(.minutes(1))) struct AutobahnTests {
+@Suite(.timeLimit(.minutes(20))) struct AutobahnTests {
     static let sections: [(String, [AutobahnCase])] = [
         ("1, framing", AutobahnCase.framing), ("2, pings", AutobahnCase.pings),
         ("3, reserved bits", AutobahnCase.reservedBits), ("4, opcodes", AutobahnCase.opcodes),

@@ -2,7 +2,7 @@ import Foundation
 import SocketIO
 import Testing
 
-@Suite(.timeLimit(.minutes(1))) struct SeatBoardTests {
+@Suite(.timeLimit(.minutes(20))) struct SeatBoardTests {
     @Test("The seats' board of the documentation does what the article says")
     func runs() async throws {
         try await TestServer.with({ installSeatBoard(on: $0) }) { server in

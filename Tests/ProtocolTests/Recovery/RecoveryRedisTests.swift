@@ -8,7 +8,7 @@ import TestSupport
 import Testing
 
 /// Connection state recovery between nodes that share a Redis.
-@Suite(.enabled(if: TestRedis.isConfigured), .timeLimit(.minutes(2))) struct RecoveryRedisTests {
+@Suite(.enabled(if: TestRedis.isConfigured), .timeLimit(.minutes(20))) struct RecoveryRedisTests {
     @Test("Who lost one node comes back on another, as the same socket")
     func otherNode() async throws {
         try await RecoveryServers.with(.redis, 2) { servers in
@@ -183,7 +183,7 @@ import Testing
             try await RecoveryServers.with(
                 .redis,
                 url: redis.url,
-                change: { $0.maxDisconnectionDuration = .seconds(5) }
+                change: { $0.maxDisconnectionDuration = .seconds(15) }
             ) { servers in
                 let (port, io) = (servers[0].port, servers[0].io)
                 let first = try await RecoveryClient.connect(port) { client in

@@ -4,7 +4,7 @@ import Testing
 
 @testable import Redis
 
-@Suite(.serialized, .enabled(if: TestRedis.isConfigured), .timeLimit(.minutes(1)))
+@Suite(.serialized, .enabled(if: TestRedis.isConfigured), .timeLimit(.minutes(20)))
 struct RedisSubscriberRedisTests {
     private func publish(_ redis: RedisClient, _ channel: String, _ text: String) async throws -> Int? {
         try await redis.send(.publish(RedisArgument(text), to: channel)).int
@@ -76,10 +76,10 @@ struct RedisSubscriberRedisTests {
         try await PrivateRedis.with { server in
             try await TestRedis.withSubscriber(url: server.url) {
                 $0.reconnectDelay = .milliseconds(5) ... .milliseconds(20)
-                $0.connectTimeout = .milliseconds(200)
+                $0.connectTimeout = .seconds(2)
                 $0.subscriberPingInterval = .milliseconds(50)
-                $0.subscriberPingTimeout = .milliseconds(100)
-                $0.commandTimeout = .milliseconds(400)
+                $0.subscriberPingTimeout = .milliseconds(500)
+                $0.commandTimeout = .seconds(3)
             } _: { subscriber in
                 let (stream, continuation) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .unbounded)
                 subscriber.onReconnect { continuation.yield() }

@@ -6,7 +6,7 @@ import Testing
 @testable import Redis
 
 /// A cluster of three primaries and three replicas, moved about and broken.
-@Suite(.serialized, .enabled(if: TestRedis.isConfigured), .timeLimit(.minutes(3)))
+@Suite(.serialized, .enabled(if: TestRedis.isConfigured), .timeLimit(.minutes(20)))
 struct ClusterRedisTests {
     private func patient(_ configuration: inout RedisConfiguration) {
         configuration.connectionCount = 2
@@ -80,7 +80,7 @@ struct ClusterRedisTests {
                     // Replication is asynchronous: the last moment's steps may be lost with the primary, never doubled.
                     #expect(stored.key <= tally.done + tally.unknown)
                     #expect(stored.key > 0)
-                    #expect(tally.longestPause < .seconds(15))
+                    #expect(tally.longestPause < .seconds(60))
                 }
             }
         }

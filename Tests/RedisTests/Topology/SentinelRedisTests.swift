@@ -6,7 +6,7 @@ import Testing
 @testable import Redis
 
 /// A primary, two replicas and three sentinels, broken in turn.
-@Suite(.serialized, .enabled(if: TestRedis.isConfigured), .timeLimit(.minutes(3)))
+@Suite(.serialized, .enabled(if: TestRedis.isConfigured), .timeLimit(.minutes(20)))
 struct SentinelRedisTests {
     enum Fault: String, CaseIterable, Sendable { case killed, frozen, ordered }
 
@@ -14,7 +14,7 @@ struct SentinelRedisTests {
     func failover(_ fault: Fault) async throws {
         try await PrivateTopology.with(.sentinel) { sentinel in
             try await TestRedis.withClient(url: sentinel.serviceURL) {
-                $0.commandTimeout = .seconds(2)
+                $0.commandTimeout = .seconds(5)
             } _: { redis in
                 try await TestRedis.withSubscriber(url: sentinel.serviceURL) { subscriber in
                     let (stream, continuation) = AsyncStream.makeStream(of: String.self, bufferingPolicy: .unbounded)
@@ -41,7 +41,7 @@ struct SentinelRedisTests {
                     for (stored, tally) in zip(try await writers.stored(), writers.tally) {
                         #expect(stored.key <= tally.done + tally.unknown)
                         #expect(stored.key > 0)
-                        #expect(tally.longestPause < .seconds(15))
+                        #expect(tally.longestPause < .seconds(60))
                     }
                     var iterator = stream.makeAsyncIterator()
                     while try await redis.send(.publish("after", to: "hf:{a}:channel")).int != 1 {

@@ -4,7 +4,7 @@ import Testing
 
 @testable import SocketIORedis
 
-@Suite(.enabled(if: TestRedis.isConfigured), .timeLimit(.minutes(1))) struct RecoveryScriptsRedisTests {
+@Suite(.enabled(if: TestRedis.isConfigured), .timeLimit(.minutes(20))) struct RecoveryScriptsRedisTests {
     @Test("A record that is written anew, late, leaves alone that another node has the session by now")
     func beginLeavesOthersAlone() async throws {
         let keys = RecoveryKeys(prefix: TestRedis.uniqueKey("sio"), namespace: "/")

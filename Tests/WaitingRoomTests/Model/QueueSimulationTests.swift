@@ -19,6 +19,8 @@ import Testing
                 group.addTask {
                     var admissions = 0
                     for seed in stride(from: Self.firstSeed + UInt64(part), to: Self.firstSeed + count, by: 8) {
+                        // Tests that wait for servers share the threads.
+                        await Task.yield()
                         var world = QueueWorld(seed: seed)
                         world.run(160)
                         admissions += world.checker.admissions
@@ -36,12 +38,14 @@ import Testing
     }
 
     @Test("The checker finds each mistake that the rules could have", arguments: QueueMutant.allCases)
-    func mutants(_ mutant: QueueMutant) {
-        let found = (0..<2_000).first { seed in
-            var world = QueueWorld(seed: Self.firstSeed &+ UInt64(seed), mutant: mutant)
+    func mutants(_ mutant: QueueMutant) async {
+        // The same seeds every time: the rarest mistakes show in few histories.
+        for seed in UInt64(0)..<4_000 {
+            await Task.yield()
+            var world = QueueWorld(seed: seed, mutant: mutant)
             world.run(160)
-            return !world.checker.violations.isEmpty
+            if !world.checker.violations.isEmpty { return }
         }
-        #expect(found != nil, "\(mutant) was not found in 2,000 histories from \(Self.firstSeed)")
+        Issue.record("\(mutant) was not found in 4,000 histories")
     }
 }
