@@ -160,6 +160,7 @@ struct Simulate: AsyncParsableCommand {
             let users = try await slices.accounts.createMany(prefix: "load-", count: command.fans + 1)
             let tokens = try await slices.sessions.createMany(for: users)
             var plan = command.plan()
+            plan.auditsDatabase = true
             if plan.maxActive == nil, let id = EventID(command.event), let event = try await slices.events.event(id),
                 event.queue.enabled
             {

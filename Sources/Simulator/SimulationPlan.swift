@@ -32,6 +32,9 @@ package struct SimulationPlan: Sendable {
     /// How long a request may take before a fan gives it up.
     package var patience: Duration = .seconds(30)
 
+    /// Whether the command looks into the database when all is over.
+    package var auditsDatabase = false
+
     /// Makes the keys of orders differ from those of the same fans in an earlier play.
     package let run = "play-\(UInt64.random(in: 0...UInt64.max))"
 
@@ -39,6 +42,20 @@ package struct SimulationPlan: Sendable {
         self.eventID = eventID
         self.servers = servers
         self.fans = fans
+    }
+
+    /// Whether a breach of this rule would be noticed.
+    func checks(_ rule: Breach.Rule, _ venue: Venue) -> Bool {
+        switch rule {
+        case .database: self.auditsDatabase
+        case .tooManyActive: self.maxActive != nil
+        case .soldWhilePaused, .admittedWhilePaused: self.pause != nil
+        case .drawNotFair: venue.isLobby
+        case .overtaken, .positionWorse: venue.hasQueue
+        case .nonsenseAccepted: self.bots > 0
+        case .tabNotTold: self.secondTabs + self.bots > 0
+        default: true
+        }
     }
 
     /// When each fan comes: a burst that dies away.

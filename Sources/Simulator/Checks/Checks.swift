@@ -27,6 +27,7 @@ package struct Checks: Sendable {
     private var pausedSince: Moment?
     package private(set) var breaches: [Breach] = []
     package private(set) var breachCount = 0
+    package private(set) var breachesOfRule: [Breach.Rule: Int] = [:]
     package private(set) var restored = 0
     /// The wall clock at the beginning, and by how much the service's is ahead of ours.
     private let startedAt: ServerTime
@@ -44,6 +45,7 @@ package struct Checks: Sendable {
 
     package mutating func breach(_ breach: Breach) {
         self.breachCount += 1
+        self.breachesOfRule[breach.rule, default: 0] += 1
         if self.breaches.count < Self.mostBreaches { self.breaches.append(breach) }
     }
 
