@@ -38,7 +38,44 @@ package final class Events: Sendable {
 
     /// The event as it was at most a second ago; nil if there is none.
     package func event(_ id: EventID) async throws -> Event? {
+<<<<<<< HEAD
         try await cache.event(id) { [store] in try await store.event(id) }
+=======
+        let now = ContinuousClock.now
+        switch cache.look(id, now: now) {
+        case .known(let event):
+            return event
+        case .stale(let event):
+            // Nobody awaits it: who asks is served from the cache. One at a time, and it ends by PostgreSQL's deadline.
+            Task { await renewCopies() }
+            return event
+        case .read:
+            let event = try await store.event(id)
+            cache.store(event, for: id, now: now)
+            return event
+        }
+    }
+
+    /// Time for other copies to grow stale as well; with it the oldest copy served is far younger than a second.
+    private static let renewalDelay = Duration.milliseconds(100)
+
+    /// Asks which of the stale copies are still the newest version, and reads those that are not.
+    private func renewCopies() async {
+        try? await Task.sleep(for: Self.renewalDelay)
+        let stale = cache.takeStale()
+        let now = ContinuousClock.now
+        // If PostgreSQL is away the copies are served until they are too old; whoever asks then is told.
+        guard let versions = try? await store.versions(of: Array(stale.keys)) else { return }
+        for (id, known) in stale {
+            if versions[id] == known {
+                cache.renew(known, for: id, now: now)
+            } else if let event = try? await store.event(id) {
+                cache.store(event, for: id, now: now)
+            } else {
+                cache.forget(id)
+            }
+        }
+>>>>>>> 01e24b950047dff02b3276b703899a78a6331ed8
     }
 
     /// A page of events, newest first.

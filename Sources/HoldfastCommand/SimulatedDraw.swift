@@ -59,7 +59,10 @@ struct SimulatedDraw: Sendable {
         _ plan: SimulationPlan,
         _ body: (HTTPClient) async throws -> Result
     ) async throws -> Result {
-        let client = HTTPClient(configuration: plan.http)
+        // This is the first that the service is asked: who gave a wrong address should not wait.
+        var settings = plan.http
+        settings.connectionPool.retryConnectionEstablishment = false
+        let client = HTTPClient(configuration: settings)
         do {
             let result = try await body(client)
             try await client.shutdown()
@@ -82,7 +85,7 @@ struct SimulatedDraw: Sendable {
             let request = try plan.servers[0].request(.GET, path, token: token)
             response = try await client.execute(request: request, deadline: .now() + .seconds(60)).get()
         } catch {
-            throw CommandFailure("the draw cannot be read (\(error)); is the service there?")
+            throw CommandFailure("the service does not answer (\(error)); start it or correct --url")
         }
         guard response.status == .ok else { return nil }
         return try JSONDecoder().decode(type, from: Data((response.body ?? ByteBuffer()).readableBytesView))

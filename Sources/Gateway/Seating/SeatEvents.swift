@@ -1,5 +1,6 @@
 import Events
 import HoldfastCore
+import NIOCore
 import Presence
 import Seating
 import SocketIO
@@ -39,29 +40,31 @@ extension SocketGateway {
         wanted: [SeatID]? = nil,
         _ socket: Socket,
         _ event: Event
-    ) async throws -> SelectionPayload {
-        let selection = try outcome.granted()
+    ) async throws -> RawJSON {
+        let selection = try outcome.granted(in: event)
         if !selection.seats.isEmpty {
             let isNew = !sockets.has(socket.identity.user, in: Whereabouts(place: .seats, event: event.id))
             try await enter(Whereabouts(place: .seats, event: event.id), socket)
             if isNew { try await presence.enter(.seats, of: event.id, user: socket.identity.user) }
         }
-        return SelectionPayload(selection, wanted: wanted)
+        return RawJSON(trusted: SelectionPayload(selection, wanted: wanted).json)
     }
 
     func addSeatEvents() {
         answer("join-seat-selection", EventReference.self) { socket, payload in
             let user = socket.identity.user
             let event = try await events.existing(payload.eventId)
-            guard try await waitingRoom.standing(of: user, in: event).mayEnter else {
-                throw Problem(.notAdmitted, "Your turn has not come: join the queue and wait to be let in.")
+            let standing = try await waitingRoom.standing(of: user, in: event)
+            guard standing != .closed else {
+                throw Problem(.eventNotOpen, "The sale is closed; its seats cannot be chosen any more.")
             }
+            guard standing.mayEnter else { throw Problem.notAdmitted }
             try await enter(Whereabouts(place: .seats, event: event.id), socket)
             async let noted: Void = presence.enter(.seats, of: event.id, user: user)
             // Read after the subscription, so that no message falls between this answer and the first one.
             let selection = try await seating.selection(of: user, in: event)
             try await noted
-            return SelectionPayload(selection)
+            return RawJSON(trusted: SelectionPayload(selection).json)
         }
         answer("leave-seat-selection", EventReference.self) { socket, payload in
             let user = socket.identity.user
@@ -105,7 +108,7 @@ extension SocketGateway {
             let event = try await events.existing(payload.eventId)
             let options = SelectionOptions(request: payload.requestId, connection: socket.id)
             let outcome = try await seating.extend(by: socket.identity.user, in: event, options: options)
-            return SelectionPayload(try outcome.granted())
+            return RawJSON(trusted: SelectionPayload(try outcome.granted()).json)
         }
         answer("sync", SyncRequest.self) { socket, payload in
             let event = try await events.existing(payload.eventId)
