@@ -238,7 +238,7 @@ let package = Package(
             name: "Simulator",
             dependencies: [
                 "SocketIOClient", "SocketIO", "HoldfastCore", httpClient, deque, nioCore, nioPosix, nioHTTP1,
-                nioFoundation,
+                nioFoundation, nioTLS,
             ],
             swiftSettings: settings
         ),

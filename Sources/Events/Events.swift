@@ -38,6 +38,9 @@ package final class Events: Sendable {
 
     /// The event as it was at most a second ago; nil if there is none.
     package func event(_ id: EventID) async throws -> Event? {
+<<<<<<< HEAD
+        try await cache.event(id) { [store] in try await store.event(id) }
+=======
         let now = ContinuousClock.now
         switch cache.look(id, now: now) {
         case .known(let event):
@@ -72,6 +75,7 @@ package final class Events: Sendable {
                 cache.forget(id)
             }
         }
+>>>>>>> 01e24b950047dff02b3276b703899a78a6331ed8
     }
 
     /// A page of events, newest first.

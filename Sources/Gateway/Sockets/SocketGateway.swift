@@ -26,13 +26,13 @@ struct SocketGateway: Sendable {
     let vouch: (@Sendable (String) async throws -> SessionCheck)?
     let standings: StandingWriter
     let logger: Logger
-    private let restores = RestoreGate()
+    let restores = RestoreGate()
 
     func install() {
         namespace.use { socket in try await authenticate(socket) }
         namespace.onConnection { socket in
             sockets.add(socket)
-            await restores.through { await restore(socket) }
+            await restore(socket)
         }
         namespace.onDisconnect { socket, _ in await disconnected(socket) }
         namespace.onUnknownEvent { socket, event in
