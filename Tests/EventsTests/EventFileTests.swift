@@ -78,8 +78,6 @@ import Testing
         #expect(layout.seat(SeatID(section: "VIP", row: 3, number: 1)) == nil)
     }
 }
-<<<<<<< HEAD
-=======
 
 @Suite struct EventCacheTests {
     private let id = EventID()
@@ -120,4 +118,3 @@ import Testing
         #expect(cache.look(id, now: start + .milliseconds(501)) == .read)
     }
 }
->>>>>>> 01e24b950047dff02b3276b703899a78a6331ed8
