@@ -225,6 +225,8 @@ package struct Gateway: Sendable {
         )
         accountRoutes.add(to: router)
         let process = ProcessFigures(version: Build.version)
+        // Every code is there from the beginning, with 0.
+        _ = RefusalMetrics.shared
         MetricsRoutes(
             registry: registry,
             process: process,

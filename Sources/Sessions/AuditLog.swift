@@ -72,16 +72,35 @@ package struct AuditLog: Sendable {
         return entries
     }
 
-    /// The newest entries of some kinds about one subject, oldest first.
+    /// The newest entries of some kinds about a person, oldest first.
     package func entries(
-        about subject: String,
+        about user: UserID,
         actions: [String],
         limit: Int
+    ) async throws(PostgresError) -> [AuditEntry] {
+        try await entries(where: "subject", is: user.rawValue, actions, limit)
+    }
+
+    /// The newest entries of some kinds about an event, which their facts name, oldest first.
+    package func entries(
+        of event: EventID,
+        actions: [String],
+        limit: Int
+    ) async throws(PostgresError) -> [AuditEntry] {
+        try await entries(where: "facts->>'event'", is: event.rawValue, actions, limit)
+    }
+
+    /// - Parameter column: of ours, as one of the table's indexes has it.
+    private func entries(
+        where column: StaticString,
+        is value: String,
+        _ actions: [String],
+        _ limit: Int
     ) async throws(PostgresError) -> [AuditEntry] {
         let rows = try await postgres.query(
             """
             SELECT audit_id, (extract(epoch FROM at) * 1000)::bigint, action, actor, subject, address, facts::text
-            FROM audit_log WHERE subject = \(subject) AND action = ANY(\(actions)::text[])
+            FROM audit_log WHERE \(unescaped: "\(column)") = \(value) AND action = ANY(\(actions)::text[])
             ORDER BY audit_id DESC LIMIT \(limit)::bigint
             """
         )

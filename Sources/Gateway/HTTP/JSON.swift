@@ -60,7 +60,15 @@ extension Request {
     func wholeBody(upTo maxBytes: Int) async throws -> ByteBuffer {
         let body = try await within(Self.bodyDeadline) {
             var request = self
-            return try await request.collectBody(upTo: maxBytes)
+            do {
+                return try await request.collectBody(upTo: maxBytes)
+            } catch is NIOTooManyBytesError {
+                throw Problem(
+                    .payloadTooLarge,
+                    "The body is larger than the \(maxBytes) bytes that this route takes.",
+                    limit: maxBytes
+                )
+            }
         }
         guard let body else {
             let most = Int(Self.bodyDeadline.components.seconds)

@@ -81,9 +81,8 @@ extension Problem {
             )
         case is HTTPParserError:
             self.init(.malformedRequest, "The request's body breaks the rules of HTTP.")
-        case let error as NIOTooManyBytesError:
-            let most = error.maxBytes.map { "the \($0) bytes that" } ?? "what"
-            self.init(.payloadTooLarge, "The body is larger than \(most) this route takes.", limit: error.maxBytes)
+        case is NIOTooManyBytesError:
+            self.init(.payloadTooLarge, "The body is larger than this route takes.")
         case is CancellationError:
             self = .storeAway
         default:

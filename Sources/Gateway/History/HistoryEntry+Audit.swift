@@ -33,6 +33,7 @@ extension HistoryEntry {
             case "sign-out.all": "The person signed out everywhere."
             default: "The person signed out."
             }
-        self.init(at: entry.at, type: entry.action, reason: reason, by: entry.actor, facts: entry.facts)
+        let facts = entry.facts.filter { $0.key != "event" }
+        self.init(at: entry.at, type: entry.action, reason: reason, by: entry.actor, facts: facts)
     }
 }

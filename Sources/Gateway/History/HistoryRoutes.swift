@@ -38,12 +38,12 @@ struct HistoryRoutes: Sendable {
         async let holds = seats.entries(of: user, in: event.id, limit: Self.maxEntries)
         async let steps = orders.history(of: user, in: event.id, limit: Self.maxEntries)
         async let rulings = audit.entries(
-            about: event.id.rawValue,
+            of: event.id,
             actions: HistoryEntry.rulings,
             limit: Self.maxEntries
         )
         async let signIns = audit.entries(
-            about: user.rawValue,
+            about: user,
             actions: HistoryEntry.sessions,
             limit: Self.maxEntries
         )
