@@ -1,6 +1,5 @@
 import Events
 import HoldfastCore
-import NIOCore
 import Presence
 import Seating
 import SocketIO
@@ -40,14 +39,14 @@ extension SocketGateway {
         wanted: [SeatID]? = nil,
         _ socket: Socket,
         _ event: Event
-    ) async throws -> RawJSON {
+    ) async throws -> SelectionPayload {
         let selection = try outcome.granted(in: event)
         if !selection.seats.isEmpty {
             let isNew = !sockets.has(socket.identity.user, in: Whereabouts(place: .seats, event: event.id))
             try await enter(Whereabouts(place: .seats, event: event.id), socket)
             if isNew { try await presence.enter(.seats, of: event.id, user: socket.identity.user) }
         }
-        return RawJSON(trusted: SelectionPayload(selection, wanted: wanted).json)
+        return SelectionPayload(selection, wanted: wanted)
     }
 
     func addSeatEvents() {
@@ -64,7 +63,7 @@ extension SocketGateway {
             // Read after the subscription, so that no message falls between this answer and the first one.
             let selection = try await seating.selection(of: user, in: event)
             try await noted
-            return RawJSON(trusted: SelectionPayload(selection).json)
+            return SelectionPayload(selection)
         }
         answer("leave-seat-selection", EventReference.self) { socket, payload in
             let user = socket.identity.user
@@ -108,7 +107,7 @@ extension SocketGateway {
             let event = try await events.existing(payload.eventId)
             let options = SelectionOptions(request: payload.requestId, connection: socket.id)
             let outcome = try await seating.extend(by: socket.identity.user, in: event, options: options)
-            return RawJSON(trusted: SelectionPayload(try outcome.granted()).json)
+            return SelectionPayload(try outcome.granted())
         }
         answer("sync", SyncRequest.self) { socket, payload in
             let event = try await events.existing(payload.eventId)

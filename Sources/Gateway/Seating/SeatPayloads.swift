@@ -1,6 +1,5 @@
 import Events
 import HoldfastCore
-import NIOCore
 import Seating
 
 // What seats look like on the wire: over HTTP and in Socket.IO acknowledgements.
@@ -35,37 +34,6 @@ struct SelectionPayload: Encodable {
         fence = selection.fence
         extensionsLeft = selection.extensionsLeft
         seq = selection.seq
-    }
-}
-
-extension SelectionPayload {
-    /// The same fields as the encoder's; every choice of seats is answered with it.
-    var json: ByteBuffer {
-        var json = ByteBuffer()
-        json.reserveCapacity(200 + 16 * selectedSeats.count)
-        json.writeString(#"{"ok":true,"selectedSeats":"#)
-        json.writeJSON(selectedSeats.map(\.rawValue))
-        if let generalAdmission {
-            var separator = #","generalAdmission":{"#
-            for (area, count) in generalAdmission.sorted(by: { $0.key < $1.key }) {
-                json.writeString(separator)
-                json.writeJSON(area)
-                json.writeString(":\(count)")
-                separator = ","
-            }
-            json.writeString("}")
-        }
-        for (name, seats) in [("seatIds", seatIds), ("alternative", alternative)] {
-            guard let seats else { continue }
-            json.writeString(",\"\(name)\":")
-            json.writeJSON(seats.map(\.rawValue))
-        }
-        json.writeString(#","expiresAt":"#)
-        if let expiresAt { json.writeJSON(expiresAt.description) } else { json.writeString("null") }
-        json.writeString(#","fence":"#)
-        if let fence { json.writeJSON(fence.description) } else { json.writeString("null") }
-        json.writeString(#","extensionsLeft":\#(extensionsLeft),"seq":\#(seq)}"#)
-        return json
     }
 }
 
