@@ -168,6 +168,8 @@ package final class Sessions: Sendable {
     ) async throws -> SessionsEnded {
         _ = try await families.revokeAll(of: user, reason: reason, except: except)
         let ended = try await store.end(nil, of: user, reason: reason, except: except)
+        // Somebody may have signed in between the two: who has lost the session must not get it back by a refresh.
+        _ = try await families.revoke(ended.sessions.map(\.handle), of: user, reason: reason)
         await settle(ended.sessions, of: user)
         return SessionsEnded(sessions: ended.sessions.count { $0.tally != nil }, tokens: ended.tokens)
     }

@@ -65,9 +65,18 @@ final class NamespaceShard: @unchecked Sendable {
 
     func enqueue(_ body: @escaping @Sendable () -> Void) {
         self.enqueued.add(1, ordering: .acquiringAndReleasing)
-        self.eventLoop.execute {
+        self.execute {
             self.enqueued.subtract(1, ordering: .acquiringAndReleasing)
             body()
+        }
+    }
+
+    /// Runs `body` on the loop. What waits there keeps its server, which may be let go meanwhile.
+    func execute(_ body: @escaping @Sendable () -> Void) {
+        let namespace = self.namespace
+        let server = namespace.server
+        self.eventLoop.execute {
+            withExtendedLifetime((namespace, server), body)
         }
     }
 

@@ -10,6 +10,8 @@ import Synchronization
 package final class Socket: @unchecked Sendable {
     package let id: String
     package let namespace: Namespace
+    /// Lives as long as one of its sockets is known to anybody.
+    private let server: SocketIOServer
     package let eventLoop: any EventLoop
     package let handshake: Handshake
 
@@ -57,6 +59,7 @@ package final class Socket: @unchecked Sendable {
     ) {
         self.id = id
         self.namespace = namespace
+        self.server = namespace.server
         self.shard = shard
         self.client = client
         self.session = session

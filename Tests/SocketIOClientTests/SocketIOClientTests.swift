@@ -163,6 +163,28 @@ import Testing
         try await client.run { $0.disconnect() }
     }
 
+    @Test("A server that is cancelled takes its connections along, and what waits on its loops is done without harm")
+    func cancelledServers() async throws {
+        // Now and then a server ended before its connection was known to it, and another with work still queued.
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for _ in 0..<8 {
+                group.addTask {
+                    for _ in 0..<25 {
+                        let (clients, handOver) = AsyncStream<Handover>.makeStream()
+                        try await LiveServer.with(Self.install) { port in
+                            handOver.yield(Handover(try await TestClient(port) { $0.reconnects = false }.connected()))
+                        }
+                        var iterator = clients.makeAsyncIterator()
+                        let client = try #require(await iterator.next(isolation: #isolation)).client
+                        let last = await client.next()
+                        guard case .disconnected = last else { throw Unexpected(last) }
+                    }
+                }
+            }
+            try await group.waitForAll()
+        }
+    }
+
     @Test("A server of something else is an error with its status, not a crash")
     func noSocketIO() async throws {
         try await LiveServer.with(

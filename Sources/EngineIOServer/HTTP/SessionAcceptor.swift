@@ -41,7 +41,8 @@ final class SessionAcceptor: Sendable {
                 try pipeline.addHandler(AcceptedConnections(self, gate), position: .first)
                 try server.syncOptions?.setOption(.maxMessagesPerRead, value: Self.batch)
             } catch {
-                // The server is closing: nobody will be accepted any more.
+                // The server is closed already: nobody will be accepted any more.
+                self.closeConnections()
             }
         }
     }
@@ -112,6 +113,12 @@ private final class AcceptedConnections: ChannelInboundHandler {
 
     func handlerAdded(context: ChannelHandlerContext) { self.acceptor.isReady(context) }
     func handlerRemoved(context: ChannelHandlerContext) { self.acceptor.isReady(nil) }
+
+    /// A server that is cancelled is closed without being told to quiesce, and its sessions must not outlive it.
+    func channelInactive(context: ChannelHandlerContext) {
+        self.acceptor.closeConnections()
+        context.fireChannelInactive()
+    }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         let channel = Self.unwrapInboundIn(data)

@@ -12,6 +12,8 @@ package struct SeatHistoryEntry: Sendable, Equatable {
         case expired
         /// PostgreSQL had given the seats to somebody else: Redis was wiped, or a process slept through its hold.
         case lost
+        /// An administrator took the seats off sale.
+        case blocked
         /// Redis was lost, and every hold with it. The entry is the event's, not the person's.
         case wiped
     }

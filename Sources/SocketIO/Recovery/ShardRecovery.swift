@@ -68,7 +68,7 @@ extension NamespaceShard {
         guard let recovery = self.recovery else { return true }
         if self.eventLoop.inEventLoop && !recovery.isBehind { return false }
         recovery.behind.add(1, ordering: .relaxed)
-        self.eventLoop.execute {
+        self.execute {
             recovery.behind.subtract(1, ordering: .relaxed)
             self.deliver(message)
         }

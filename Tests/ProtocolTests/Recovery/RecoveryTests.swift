@@ -443,7 +443,8 @@ import Testing
             }
             #expect(asked.withLock { $0 } == (skips ? [false] : [false, true, true]))
             #expect(seen.withLock { $0 } == [false, true])
-            #expect(io.of("/").localMemberCount("r") <= 1)
+            // The restore's own hold on the room ends a moment after the client has been let in.
+            while io.of("/").localMemberCount("r") > 1 { await Task.yield() }
         }
     }
 

@@ -87,6 +87,25 @@ import Testing
         }
     }
 
+    @Test("Seats that an administrator takes off sale say so to each holder, once, and not as sold to another")
+    func blocked() async throws {
+        try await withSeats { seating, history, event, _, _ in
+            let (ann, bob) = (try #require(UserID("ann")), try #require(UserID("bob")))
+            _ = try await seating.select([seat(1), seat(2), seat(3)], by: ann, in: event)
+            _ = try await seating.select([seat(5)], by: bob, in: event)
+            _ = try await seating.setBlocked(true, [seat(1), seat(3), seat(5), seat(7)], in: event)
+            let (anns, _) = try await history.entries(of: ann, in: event.id, limit: 10)
+            #expect(anns.map(\.action) == [.held, .blocked])
+            #expect(anns.last?.seats == [seat(1), seat(3)])
+            let (bobs, _) = try await history.entries(of: bob, in: event.id, limit: 10)
+            #expect(bobs.map(\.action) == [.held, .blocked])
+            let left = try await seating.selection(of: ann, in: event).seats
+            #expect(left == [seat(2)])
+            let none = try await seating.selection(of: bob, in: event)
+            #expect(none.seats.isEmpty && none.expiresAt == nil)
+        }
+    }
+
     @Test("Entries that two move at once come once, and a wiped Redis takes none that were moved")
     func once() async throws {
         try await withSeats { seating, history, event, redis, postgres in
