@@ -24,6 +24,7 @@ from pathlib import Path
 import identity
 import report
 import seats
+import waiting
 from servers import Centrifuge, Holdfast, Nchan, PythonSocketIO, pinned, redis_server
 
 
@@ -182,8 +183,10 @@ class Bench:
                     line = f"    round {number + 1} of {ROUNDS}  {measurement.name:16} {name:23} {report.brief(result)}"
                     print(line, flush=True)
                     yield {"round": number + 1, "measurement": measurement.name, "server": name} | result
-            if not ONLY or seats.NAME in ONLY:
-                for measurement, name, result in seats.results(self, SECONDS):
+            for part in (seats, waiting):
+                if ONLY and part.NAME not in ONLY:
+                    continue
+                for measurement, name, result in part.results(self, SECONDS):
                     line = f"    round {number + 1} of {ROUNDS}  {measurement:16} {name:23} {report.brief(result)}"
                     print(line, flush=True)
                     yield {"round": number + 1, "measurement": measurement, "server": name} | result
@@ -213,7 +216,7 @@ def main():
     facts["load_after"] = os.getloadavg()[0]
     facts["minutes"] = (time.monotonic() - began) / 60
     (options.out / "result.json").write_text(json.dumps({"machine": facts, "results": results + identities}, indent=1) + "\n")
-    text = report.markdown(facts, results, list(measurements()), ROUNDS) + seats.markdown(results) if results else ""
+    text = report.markdown(facts, results, list(measurements()), ROUNDS) + seats.markdown(results) + waiting.markdown(results) if results else ""
     if identities:
         text += ("\n" if text else "") + identity.markdown(identities)
     (options.out / "report.md").write_text(text)
