@@ -44,7 +44,7 @@ bench:  ## measures the Socket.IO server beside nchan, Centrifuge and python-soc
 	@scripts/bench.sh
 
 simulate:  ## 5,000 fans play a whole on-sale on three instances; every promise is checked
-	@scripts/simulate.sh 5000
+	@scripts/simulate.sh 5000 --arrive-seconds 120 --duration 900
 
 cluster:  ## three instances behind HAProxy, on private stores; prints the addresses
 	@scripts/cluster.sh

@@ -186,6 +186,7 @@ let package = Package(
                 .embedInCode("Admission/QueueTick.lua"), .embedInCode("Admission/QueueRules.lua"),
                 .embedInCode("Pass/QueueToken.lua"),
                 .embedInCode("Rebuild/QueueClaim.lua"), .embedInCode("Rebuild/QueueLoad.lua"),
+                .embedInCode("Reconcile/QueueInspect.lua"),
             ],
             swiftSettings: settings
         ),
@@ -207,6 +208,8 @@ let package = Package(
                 .embedInCode("Map/ShowSeats.lua"),
                 .embedInCode("Map/ShowChanges.lua"),
                 .embedInCode("Rebuild/RebuildSeats.lua"),
+                .embedInCode("Reconcile/InspectSeats.lua"),
+                .embedInCode("Reconcile/CorrectSeats.lua"),
             ],
             swiftSettings: settings
         ),
@@ -235,7 +238,7 @@ let package = Package(
             name: "Simulator",
             dependencies: [
                 "SocketIOClient", "SocketIO", "HoldfastCore", httpClient, deque, nioCore, nioPosix, nioHTTP1,
-                nioFoundation,
+                nioFoundation, nioTLS,
             ],
             swiftSettings: settings
         ),
@@ -382,9 +385,8 @@ let package = Package(
         .testTarget(
             name: "GatewayTests",
             dependencies: [
-                "Gateway", "Sessions", "OAuth", "Seating", "Redis", "Postgres", "TestSupport", "HoldfastCore",
-                configuration,
-                httpTypes, hummingbird, logging, nioCore,
+                "Gateway", "EngineIOServer", "Events", "Sessions", "OAuth", "Seating", "Redis", "Postgres",
+                "TestSupport", "HoldfastCore", configuration, httpTypes, hummingbird, logging, nioCore, nioHTTP1,
             ],
             swiftSettings: settings
         ),

@@ -8,6 +8,7 @@
 #   BENCH_ONLY="connect reconnect" make bench
 #   BENCH_ONLY=seats make bench        only seat selections, through the whole of Holdfast
 #   BENCH_ONLY=waiting make bench      a waiting room with 100,000 people, an arena with 60,000 seats
+#   BENCH_ONLY=restore make bench     an instance dies, and 5,000 people get back all they had from another
 #   BENCH_ONLY=identity make bench        who you are: GET /api/auth/me beside FastAPI, lists, forced logouts
 #
 # Sizes by environment, with their defaults: BENCH_ROUNDS=3, BENCH_SECONDS=3 (per measurement), BENCH_IDLE=2000

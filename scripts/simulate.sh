@@ -4,7 +4,8 @@
 #
 #   scripts/simulate.sh [FANS] [further options of 'holdfast simulate']
 #
-# HOLDFAST_BINARY takes another binary than the release build.
+# HOLDFAST_BINARY takes another binary than the release build. SIMULATE_LOBBY=SECONDS: people wait in a lobby, which is
+# drawn when the sale opens after so many seconds.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -47,16 +48,21 @@ psql -q -v ON_ERROR_STOP=1 -f Deploy/postgres/grants.sql "$DATABASE_URL"
 DATABASE_URL=$SERVICE_DATABASE_URL
 REDIS_URL=$SERVICE_REDIS_URL
 
-cat >"$folder/event.json" <<'JSON'
+mode=fifo opens=null
+if [ -n "${SIMULATE_LOBBY:-}" ]; then
+    mode=lobby opens=$(date -u -d "+$SIMULATE_LOBBY seconds" '+"%Y-%m-%dT%H:%M:%S.000Z"')
+fi
+cat >"$folder/event.json" <<JSON
 {"title":"Simulated Night","venue":"Hall","startsAt":"2030-01-15T10:00:00.000Z","currency":"KRW",
- "sale":{"opensAt":null,"maxSeatsPerUser":4,"holdSeconds":60,"noOrphanSeats":false},
- "queue":{"enabled":true,"maxActive":600,"ratePerMinute":3600,"mode":"fifo","passSeconds":120},
+ "sale":{"opensAt":$opens,"maxSeatsPerUser":4,"holdSeconds":60,"noOrphanSeats":false},
+ "queue":{"enabled":true,"maxActive":600,"ratePerMinute":3600,"mode":"$mode","passSeconds":120},
  "sections":[{"name":"A","rows":20,"seatsPerRow":50,"price":150000},
              {"name":"B","rows":40,"seatsPerRow":100,"price":100000},
-             {"name":"C","rows":40,"seatsPerRow":100,"price":60000}]}
+             {"name":"C","rows":40,"seatsPerRow":100,"price":60000}],
+ "generalAdmission":[{"name":"Floor","capacity":500,"price":50000}]}
 JSON
 event=$($holdfast event create --file "$folder/event.json")
-$holdfast event open "$event" >/dev/null
+[ "$mode" = lobby ] || $holdfast event open "$event" >/dev/null
 
 say "Starting three instances"
 urls=()

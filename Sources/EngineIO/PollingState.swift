@@ -57,7 +57,7 @@ package struct PollingState: ~Copyable {
 
     private var phase = Phase.open
     private var queue = CircularBuffer<EngineMessage>()
-    private var queuedBytes = 0
+    package private(set) var queuedBytes = 0
     private let maxQueuedBytes: Int
     private let maxPayload: Int
     /// Whether a poll waits for its answer.

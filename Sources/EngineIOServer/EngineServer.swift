@@ -134,6 +134,16 @@ package final class EngineServer: Sendable {
     /// Sessions on this node. Any thread.
     package var connectionCount: Int { self.shared.sessionCount }
 
+    /// Measures what cannot be counted as it happens: bytes that wait for slow clients. For whoever reads metrics.
+    package func updateMetrics() async {
+        var total = 0
+        for loop in self.loops {
+            // A loop that is shut down has no sessions.
+            total += (try? await loop.eventLoop.submit { loop.unsentBytes }.get()) ?? 0
+        }
+        EngineMetrics.shared.bufferedBytes.record(total)
+    }
+
     /// Closes every session of this endpoint.
     package func closeAll(_ reason: EngineCloseReason = .serverShuttingDown) {
         for loop in self.loops { loop.eventLoop.execute { loop.closeAll(reason) } }

@@ -19,6 +19,7 @@ final class EngineSession: EngineConnection, WebSocketOwner, @unchecked Sendable
 
     var eventLoop: any EventLoop { self.loop.eventLoop }
     var hasUnsentBytes: Bool { self.transport?.hasUnsentBytes ?? false }
+    var unsentBytes: Int { self.transport?.unsentBytes ?? 0 }
     var isClosed: Bool { self.state.isClosed }
 
     init(sid: String, request: EngineRequest, loop: EngineLoop) {

@@ -6,6 +6,8 @@ import EngineIO
 protocol EngineTransport: AnyObject {
     /// Whether bytes wait that the peer's side of the network has not taken.
     var hasUnsentBytes: Bool { get }
+    /// How many bytes this process keeps for the peer.
+    var unsentBytes: Int { get }
 
     /// The transports that a client may change to, as the handshake lists them.
     var upgrades: [String] { get }

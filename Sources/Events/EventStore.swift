@@ -79,6 +79,19 @@ struct EventStore: Sendable {
         return try rows.first.map { try EventRow.decode($0).event }
     }
 
+    /// The version of each event that exists; it rises with every change.
+    func versions(of ids: [EventID]) async throws -> [EventID: Int64] {
+        let rows = try await postgres.query(
+            "SELECT id::text, version FROM events WHERE id = ANY(\(ids.map(\.rawValue))::uuid[])"
+        )
+        var versions: [EventID: Int64] = [:]
+        for row in rows {
+            let (id, version) = try row.decode((String, Int64).self)
+            if let id = EventID(id) { versions[id] = version }
+        }
+        return versions
+    }
+
     /// Newest first, so that a page stays the same page while events are added.
     func page(before listing: Int64, limit: Int) async throws -> [(event: Event, listing: Int64)] {
         let rows = try await postgres.query(

@@ -20,12 +20,16 @@ package struct QueueChange: Sendable, Equatable, Codable {
 package final class Events: Sendable {
     private let store: EventStore
     private let cache = EventCache()
+    /// Those who find no copy of an event at one moment wait for one reading, not each for their own.
+    private let readings: Gathering<EventID, EventID, Event>
     private let layouts = LayoutCache()
 
     private static let pageLimit = 100
 
     package init(postgres: PostgresClient) {
-        store = EventStore(postgres: postgres)
+        let store = EventStore(postgres: postgres)
+        self.store = store
+        readings = Gathering { id, _ in try await store.event(id).map { [id: $0] } ?? [:] }
     }
 
     /// Puts an event on sale, `scheduled`, with all its seats or not at all.
@@ -42,14 +46,34 @@ package final class Events: Sendable {
         switch cache.look(id, now: now) {
         case .known(let event):
             return event
+        case .stale(let event):
+            // Nobody awaits it: who asks is served from the cache. One at a time, and it ends by PostgreSQL's deadline.
+            Task { await renewCopies() }
+            return event
         case .read:
-            do {
-                let event = try await store.event(id)
+            let event = try await readings.value(id, in: id)
+            cache.store(event, for: id, now: now)
+            return event
+        }
+    }
+
+    /// Time for other copies to grow stale as well; with it the oldest copy served is far younger than a second.
+    private static let renewalDelay = Duration.milliseconds(100)
+
+    /// Asks which of the stale copies are still the newest version, and reads those that are not.
+    private func renewCopies() async {
+        try? await Task.sleep(for: Self.renewalDelay)
+        let stale = cache.takeStale()
+        let now = ContinuousClock.now
+        // If PostgreSQL is away the copies are served until they are too old; whoever asks then is told.
+        guard let versions = try? await store.versions(of: Array(stale.keys)) else { return }
+        for (id, known) in stale {
+            if versions[id] == known {
+                cache.renew(known, for: id, now: now)
+            } else if let event = try? await store.event(id) {
                 cache.store(event, for: id, now: now)
-                return event
-            } catch {
-                cache.readFailed(for: id)
-                throw error
+            } else {
+                cache.forget(id)
             }
         }
     }

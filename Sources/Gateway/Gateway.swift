@@ -210,8 +210,10 @@ package struct Gateway: Sendable {
             authenticator: authenticator,
             registrationSignsIn: settings.duplicateLogin != .reject
         )
+        let requests = RequestMetrics()
         let (router, book) = Self.router(
             settings,
+            requests,
             slices,
             stores,
             presence,
@@ -223,13 +225,23 @@ package struct Gateway: Sendable {
         )
         accountRoutes.add(to: router)
         let process = ProcessFigures(version: Build.version)
-        MetricsRoutes(registry: registry, process: process, token: settings.metricsToken).add(to: router)
+        // Every code is there from the beginning, with 0.
+        _ = RefusalMetrics.shared
+        MetricsRoutes(
+            registry: registry,
+            process: process,
+            update: { await engine.updateMetrics() },
+            token: settings.metricsToken
+        ).add(to: router)
         book.write(KnownAddresses(router))
         let application = Application(
             router: router,
             server: .engineIO(
                 [engine],
-                direct: DirectRoutes(accountRoutes.direct(logger: logger), eventLoopGroup: eventLoopGroup)
+                direct: DirectRoutes(
+                    requests.counting(accountRoutes.direct(logger: logger)),
+                    eventLoopGroup: eventLoopGroup
+                )
             ),
             configuration: .init(address: .hostname(settings.host, port: settings.port), backlog: 4_096),
             onServerRunning: { channel in onServing(channel.localAddress?.port ?? settings.port) },
@@ -242,6 +254,13 @@ package struct Gateway: Sendable {
             subscriber,
             StoreWatch(stores: stores, logger: logger),
             RedisLives(
+                redis: slices.redis,
+                postgres: slices.postgres,
+                seating: slices.seating,
+                waitingRoom: slices.waitingRoom,
+                logger: logger
+            ),
+            Reconciler(
                 redis: slices.redis,
                 postgres: slices.postgres,
                 seating: slices.seating,
@@ -310,8 +329,13 @@ package struct Gateway: Sendable {
             if let origin = request.header("Origin"), !origins.allows(origin, host: request.header("Host")) {
                 return EngineRefusal(status: 403, message: "Origin not allowed")
             }
-            if drain.refusesSockets || addresses.isFull(request.client(behind: proxies)) {
-                return EngineRefusal(status: 503, message: "Try again", retryAfterSeconds: Int.random(in: 1...5))
+            let why =
+                drain.refusesSockets
+                ? "This instance is leaving; connect again in a moment"
+                : addresses.isFull(request.client(behind: proxies))
+                    ? "Too many sockets from your address, at most \(addresses.most); close some" : nil
+            if let why {
+                return EngineRefusal(status: 503, message: why, retryAfterSeconds: Int.random(in: 1...5))
             }
             return nil
         }
@@ -326,6 +350,7 @@ package struct Gateway: Sendable {
 
     private static func router(
         _ settings: Settings,
+        _ requests: RequestMetrics,
         _ slices: Slices,
         _ stores: Stores,
         _ presence: Presence,
@@ -336,7 +361,7 @@ package struct Gateway: Sendable {
         _ oauth: OAuthFront?
     ) -> (Router<GatewayContext>, ProblemMiddleware.AddressBook) {
         let router = Router(context: GatewayContext.self, options: .autoGenerateHeadEndpoints)
-        router.add(middleware: RequestMetrics())
+        router.add(middleware: requests)
         if !settings.trustedProxies.networks.isEmpty {
             router.add(middleware: ClientAddressMiddleware(proxies: settings.trustedProxies))
         }
@@ -419,6 +444,7 @@ package struct Gateway: Sendable {
         ).add(to: router)
         OrderRoutes(events: slices.events, orders: slices.orders, authenticator: authenticator).add(to: router)
         HealthRoutes(stores: stores, drain: drain, instance: settings.instance).add(to: router)
+        DocsRoute(webRoot: webRoot).add(to: router)
         return (router, book)
     }
 }

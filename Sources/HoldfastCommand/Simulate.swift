@@ -24,7 +24,8 @@ struct Simulate: AsyncParsableCommand {
 
             Without --tokens the users are made as above, which needs the service's own DATABASE_URL, REDIS_URL and
             HOLDFAST_SECRETS; with them the database is checked too when all is over. Several --url are several instances:
-            who loses the network comes back on another one. The event must be open. Its seats stay sold.
+            who loses the network comes back on another one. The event must be open, or have a lobby that waits for its
+            opening: then the draw is verified too. Its seats stay sold.
 
             Latencies count from the moment a fan would have acted, not from when the request left. Ctrl-C ends the play
             and reports. Exit status 0 if no promise was broken, 1 if one was, 64 for bad usage.
@@ -64,6 +65,27 @@ struct Simulate: AsyncParsableCommand {
     @Option(help: "Share of fans who leave seats in their basket, 0 to 1.")
     var abandon = 0.05
 
+    @Option(help: "Share of people with the page open in a second tab, 0 to 1.")
+    var secondTabs = 0.05
+
+    @Option(help: "Share of payments that are declined at first, 0 to 1.")
+    var declined = 0.1
+
+    @Option(help: "Share of payments that take three seconds, 0 to 1.")
+    var slow = 0.05
+
+    @Option(help: "Share of payments that the provider never answers, 0 to 1.")
+    var unanswered = 0.01
+
+    @Option(help: "Pause the sale after so many seconds; needs DATABASE_URL, as without --tokens [never].")
+    var pauseAt: Double?
+
+    @Option(help: "How long it stays paused, in seconds.")
+    var pauseSeconds = 15.0
+
+    @Option(help: "Certificates (PEM) to trust for https, in place of the system's.")
+    var ca: String?
+
     @Option(help: "The event's maxActive, to check that no more are inside [read from the database if there is one].")
     var maxActive: Int?
 
@@ -76,9 +98,21 @@ struct Simulate: AsyncParsableCommand {
         for address in url where ServerAddress(address) == nil {
             throw ValidationError("'\(address)' is no http or https URL")
         }
-        let shares = [("--bots", bots), ("--drop-outs", dropOuts), ("--abandon", abandon)]
+        let shares = [
+            ("--bots", bots), ("--drop-outs", dropOuts), ("--abandon", abandon), ("--second-tabs", secondTabs),
+            ("--declined", declined), ("--slow", slow), ("--unanswered", unanswered),
+        ]
         for (name, share) in shares where !(0...1).contains(share) {
             throw ValidationError("\(name) must be from 0 to 1")
+        }
+        guard declined + slow + unanswered <= 1 else {
+            throw ValidationError("--declined, --slow and --unanswered are shares of all payments: together at most 1")
+        }
+        guard (0...86_400).contains(pauseAt ?? 0), (1...3_600).contains(pauseSeconds) else {
+            throw ValidationError("--pause-at must be from 0 to 86400, --pause-seconds from 1 to 3600")
+        }
+        if pauseAt != nil, tokens != nil {
+            throw ValidationError("--pause-at pauses the sale in the database; it cannot be used with --tokens")
         }
         guard (0...3_600).contains(arriveSeconds) else {
             throw ValidationError("--arrive-seconds must be from 0 to 3600")
@@ -103,6 +137,10 @@ struct Simulate: AsyncParsableCommand {
         plan.duration = .milliseconds(Int64(duration * 1_000))
         (plan.bots, plan.dropOuts, plan.abandoned) = (bots, dropOuts, abandon)
         plan.maxActive = maxActive
+        plan.secondTabs = secondTabs
+        (plan.declined, plan.slow, plan.unanswered) = (declined, slow, unanswered)
+        plan.pause = pauseAt.map { (.milliseconds(Int64($0 * 1_000)), .milliseconds(Int64(pauseSeconds * 1_000))) }
+        plan.certificates = ca
         return plan
     }
 
@@ -122,6 +160,7 @@ struct Simulate: AsyncParsableCommand {
             let users = try await slices.accounts.createMany(prefix: "load-", count: command.fans + 1)
             let tokens = try await slices.sessions.createMany(for: users)
             var plan = command.plan()
+            plan.auditsDatabase = true
             if plan.maxActive == nil, let id = EventID(command.event), let event = try await slices.events.event(id),
                 event.queue.enabled
             {
@@ -137,8 +176,17 @@ struct Simulate: AsyncParsableCommand {
         var hooks = Simulation.Hooks()
         hooks.progress = { screen.show($0.line, at: $0.at.seconds) }
         hooks.isInterrupted = { interrupted.hasCome }
-        if let postgres = slices?.postgres {
-            hooks.audit = { await SimulationAudit(postgres, plan.eventID).findings() }
+        let draw = try await SimulatedDraw(plan, tokens)
+        hooks.audit = {
+            var findings = (await draw?.findings() ?? []).map { (rule: Breach.Rule.drawNotFair, words: $0) }
+            if let postgres = slices?.postgres {
+                let audit = SimulationAudit(postgres, plan.eventID)
+                findings += (await audit.findings()).map { (rule: .database, words: $0) }
+            }
+            return findings
+        }
+        if let events = slices?.events, let id = EventID(plan.eventID) {
+            hooks.setPaused = { _ = try await events.setStatus(id, $0 ? .paused : .open) }
         }
         let simulation = Simulation(plan, tokens: tokens, hooks: hooks)
         let report = try await withThrowingTaskGroup(of: SimulationReport?.self) { group in

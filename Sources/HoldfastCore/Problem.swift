@@ -8,6 +8,8 @@ package enum ProblemCode: String, Sendable, CaseIterable {
     case methodNotAllowed = "METHOD_NOT_ALLOWED"
     case requestTimeout = "REQUEST_TIMEOUT"
     case payloadTooLarge = "PAYLOAD_TOO_LARGE"
+    /// Sent by the connection before any route is known; see `HTTPAnswer.problem`.
+    case headTooLarge = "HEAD_TOO_LARGE"
     case unsupportedMediaType = "UNSUPPORTED_MEDIA_TYPE"
     case invalid = "INVALID"
     case unknownEvent = "UNKNOWN_EVENT"
@@ -37,7 +39,6 @@ package enum ProblemCode: String, Sendable, CaseIterable {
     case eventNotOpen = "EVENT_NOT_OPEN"
     case eventHasOrders = "EVENT_HAS_ORDERS"
     case eventChanged = "EVENT_CHANGED"
-    case queueDisabled = "QUEUE_DISABLED"
     case notAdmitted = "NOT_ADMITTED"
 
     // Seats
@@ -64,7 +65,6 @@ package enum ProblemCode: String, Sendable, CaseIterable {
     case internalError = "INTERNAL_ERROR"
     case unavailable = "UNAVAILABLE"
     case rebuilding = "REBUILDING"
-    case draining = "DRAINING"
 
     package var status: Int {
         switch self {
@@ -77,7 +77,7 @@ package enum ProblemCode: String, Sendable, CaseIterable {
         case .notFound, .eventNotFound, .seatNotFound, .reservationNotFound, .unknownEvent: 404
         case .methodNotAllowed: 405
         case .requestTimeout: 408
-        case .userExists, .alreadySignedIn, .eventNotOpen, .eventHasOrders, .queueDisabled, .seatUnavailable, .notHeld,
+        case .userExists, .alreadySignedIn, .eventNotOpen, .eventHasOrders, .seatUnavailable, .notHeld,
             .extensionLimit, .idempotencyKeyInFlight, .reservationExpired, .reservationState:
             409
         case .eventChanged: 412
@@ -85,8 +85,9 @@ package enum ProblemCode: String, Sendable, CaseIterable {
         case .unsupportedMediaType: 415
         case .invalid, .limitExceeded, .orphanSeat, .idempotencyKeyReused, .paymentMethodUnknown: 422
         case .tooManyRequests: 429
+        case .headTooLarge: 431
         case .internalError: 500
-        case .unavailable, .providerUnavailable, .rebuilding, .draining: 503
+        case .unavailable, .providerUnavailable, .rebuilding: 503
         }
     }
 
@@ -97,6 +98,7 @@ package enum ProblemCode: String, Sendable, CaseIterable {
         case .methodNotAllowed: "Method not allowed"
         case .requestTimeout: "The request took too long to arrive"
         case .payloadTooLarge: "The request is too large"
+        case .headTooLarge: "The request's head is too large"
         case .unsupportedMediaType: "Unsupported media type"
         case .invalid: "The request is not valid"
         case .unknownEvent: "Unknown Socket.IO event"
@@ -120,7 +122,6 @@ package enum ProblemCode: String, Sendable, CaseIterable {
         case .eventNotOpen: "The sale is not open"
         case .eventHasOrders: "The event has orders"
         case .eventChanged: "The event has changed"
-        case .queueDisabled: "The event has no waiting room"
         case .notAdmitted: "Not admitted yet"
         case .seatNotFound: "No such seat"
         case .seatUnavailable: "Seat no longer available"
@@ -141,14 +142,14 @@ package enum ProblemCode: String, Sendable, CaseIterable {
         case .internalError: "Something went wrong"
         case .unavailable: "Temporarily unavailable"
         case .rebuilding: "Restoring the event's state"
-        case .draining: "The instance is shutting down"
         }
     }
 }
 
 /// A refusal on its way to a person: a code of the table, a sentence, and what belongs to this code.
 ///
-/// - Important: `detail` is read by strangers. It names what to do, never SQL, hosts, keys or stacks.
+/// - Important: `detail` is read by strangers. It names the rule and its bound, never SQL, hosts, keys or stacks. What to
+///   do next is ``ProblemCode/nextStep``.
 package struct Problem: Error, Sendable {
     /// What is wrong with one field of a request body.
     package struct FieldError: Codable, Hashable, Sendable {
@@ -167,6 +168,8 @@ package struct Problem: Error, Sendable {
     package var errors: [FieldError]
     /// With ``ProblemCode/seatUnavailable``, ``ProblemCode/seatNotFound`` and ``ProblemCode/notHeld``: which seats.
     package var unavailable: [SeatID]
+    /// The bound that was met, where the rule has one: seats, bytes, seconds, as `detail` says.
+    package var limit: Int?
     /// With 429 and 503: when to come back.
     package var retryAfterSeconds: Int?
 
@@ -175,12 +178,14 @@ package struct Problem: Error, Sendable {
         _ detail: String,
         errors: [FieldError] = [],
         unavailable: [SeatID] = [],
+        limit: Int? = nil,
         retryAfterSeconds: Int? = nil
     ) {
         self.code = code
         self.detail = detail
         self.errors = Array(errors.prefix(20))
         self.unavailable = unavailable
+        self.limit = limit
         self.retryAfterSeconds = retryAfterSeconds ?? (code.status == 503 ? 1 : nil)
     }
 

@@ -8,7 +8,11 @@ package final class Presence: Sendable {
     private let redis: RedisClient
     private let stateTTL: Duration
     /// Tells this process from the others in the rooms; it need not outlive it.
-    private let instance = String(UInt64.random(in: 0 ... .max), radix: 36)
+    private let instance: String
+
+    /// Those who come at one moment are looked up, and written down, together.
+    private let states: Gathering<String, UserID, UserState>
+    private let arrivals: Gathering<EventID, UserID, Int>
 
     /// How long an instance's word that somebody is in a room counts; instances repeat it every third of it.
     package static let roomTTL = Duration.seconds(30)
@@ -20,45 +24,71 @@ package final class Presence: Sendable {
 
     /// - Parameter stateTTL: `STATE_TTL`, how long the state outlives the last activity.
     package init(redis: RedisClient, stateTTL: Duration) {
+        let instance = String(UInt64.random(in: 0 ... .max), radix: 36)
         self.redis = redis
         self.stateTTL = stateTTL
+        self.instance = instance
+        states = Gathering(groupSize: Self.batch) { _, users in try await Self.states(of: users, redis) }
+        arrivals = Gathering(groupSize: Self.batch) { event, users in
+            let calls = users.map { Self.at("enter", .event, event, $0, stateTTL) }
+            let count = try await Self.run([Self.inRoom("arrive", users, event, instance)] + calls, redis).first?.int
+            return Dictionary(users.map { ($0, count ?? 0) }, uniquingKeysWith: { first, _ in first })
+        }
     }
 
     // MARK: A user's state
 
     /// - Returns: nil if the user has no live state.
-    package func state(of user: UserID) async throws(RedisError) -> UserState? {
-        let reply = try await redis.send(RedisCommand("HGETALL", RedisArgument(PresenceKeys.state(of: user))))
-        guard let state = UserState(fields: (reply.array ?? []).compactMap(\.string)), !state.isEmpty else {
-            return nil
+    package func state(of user: UserID) async throws -> UserState? {
+        try await states.value(user, in: "states")
+    }
+
+    private static func states(of users: [UserID], _ redis: RedisClient) async throws -> [UserID: UserState] {
+        let commands = users.map { RedisCommand("HGETALL", RedisArgument(PresenceKeys.state(of: $0))) }
+        var found: [UserID: UserState] = [:]
+        for (user, reply) in zip(users, try await redis.send(commands)) {
+            if let failure = reply.failure { throw failure }
+            let state = UserState(fields: (reply.array ?? []).compactMap(\.string))
+            if let state, !state.isEmpty { found[user] = state }
         }
-        return state
+        return found
     }
 
     package func enter(_ place: Place, of event: EventID, user: UserID) async throws(RedisError) {
-        try await run([at("enter", place, event, user)])
+        try await run([Self.at("enter", place, event, user, stateTTL)])
     }
 
     /// Forgets the place, unless the user has gone on to another event meanwhile.
     package func leave(_ place: Place, of event: EventID, user: UserID) async throws(RedisError) {
-        try await run([at("leave", place, event, user)])
+        try await run([Self.at("leave", place, event, user, stateTTL)])
     }
 
     /// Notes activity of many users in pipelines of at most 500; those without state stay without.
     package func touch(_ users: some Collection<UserID>) async throws(RedisError) {
-        let calls = users.map { call("touch", $0) }
+        let calls = users.map { Self.call("touch", $0, stateTTL) }
         for start in stride(from: 0, to: calls.count, by: Self.batch) {
             try await run(Array(calls[start..<min(start + Self.batch, calls.count)]))
         }
     }
 
-    private func at(_ action: RedisArgument, _ place: Place, _ event: EventID, _ user: UserID) -> RedisScriptCall {
-        call(action, user, RedisArgument(place.rawValue), RedisArgument(event.rawValue))
+    private static func at(
+        _ action: RedisArgument,
+        _ place: Place,
+        _ event: EventID,
+        _ user: UserID,
+        _ stateTTL: Duration
+    ) -> RedisScriptCall {
+        call(action, user, stateTTL, RedisArgument(place.rawValue), RedisArgument(event.rawValue))
     }
 
-    private func call(_ action: RedisArgument, _ user: UserID, _ more: RedisArgument...) -> RedisScriptCall {
+    private static func call(
+        _ action: RedisArgument,
+        _ user: UserID,
+        _ stateTTL: Duration,
+        _ more: RedisArgument...
+    ) -> RedisScriptCall {
         RedisScriptCall(
-            Self.places,
+            places,
             keys: [PresenceKeys.state(of: user)],
             arguments: [action, RedisArgument(stateTTL.milliseconds)] + more
         )
@@ -68,42 +98,45 @@ package final class Presence: Sendable {
 
     /// Puts a user into the event's room, and notes that they are there.
     /// - Returns: how many different users are in it, on all instances.
-    package func arrive(_ user: UserID, in event: EventID) async throws(RedisError) -> Int {
-        try await count([inRoom("arrive", [user], event), at("enter", .event, event, user)])
+    package func arrive(_ user: UserID, in event: EventID) async throws -> Int {
+        try await arrivals.value(user, in: event) ?? 0
     }
 
     /// The user has left the room for good.
     /// - Returns: how many different users remain. A user with another tab elsewhere stays.
     package func depart(_ user: UserID, from event: EventID) async throws(RedisError) -> Int {
-        try await count([inRoom("depart", [user], event), at("leave", .event, event, user)])
+        try await count([
+            Self.inRoom("depart", [user], event, instance), Self.at("leave", .event, event, user, stateTTL),
+        ])
     }
 
     /// The user's connection is gone; their state stays, for they may come back.
     package func vanish(_ user: UserID, from event: EventID) async throws(RedisError) {
-        _ = try await count([inRoom("depart", [user], event)])
+        _ = try await count([Self.inRoom("depart", [user], event, instance)])
     }
 
     package func occupancy(of event: EventID) async throws(RedisError) -> Int {
-        try await count([inRoom("count", [], event)])
+        try await count([Self.inRoom("count", [], event, instance)])
     }
 
     /// Says again that these users are here. Each instance does so for its own, every ten seconds.
     package func stillHere(_ users: [UserID], in event: EventID) async throws(RedisError) {
         for start in stride(from: 0, to: users.count, by: Self.batch) {
             let batch = users[start..<min(start + Self.batch, users.count)]
-            _ = try await count([inRoom("arrive", batch, event)])
+            _ = try await count([Self.inRoom("arrive", batch, event, instance)])
         }
     }
 
-    private func inRoom(
+    private static func inRoom(
         _ action: RedisArgument,
         _ users: some Collection<UserID>,
-        _ event: EventID
+        _ event: EventID,
+        _ instance: String
     ) -> RedisScriptCall {
         RedisScriptCall(
-            Self.room,
+            room,
             keys: [PresenceKeys.room(of: event), PresenceKeys.roomInstances(of: event)],
-            arguments: [action, RedisArgument(Self.roomTTL.milliseconds), RedisArgument(instance)]
+            arguments: [action, RedisArgument(roomTTL.milliseconds), RedisArgument(instance)]
                 + users.map { RedisArgument($0.rawValue) }
         )
     }
@@ -117,6 +150,10 @@ package final class Presence: Sendable {
 
     @discardableResult
     private func run(_ calls: [RedisScriptCall]) async throws(RedisError) -> [RESPValue] {
+        try await Self.run(calls, redis)
+    }
+
+    private static func run(_ calls: [RedisScriptCall], _ redis: RedisClient) async throws(RedisError) -> [RESPValue] {
         let replies = try await redis.eval(calls)
         for reply in replies { if let failure = reply.failure { throw failure } }
         return replies

@@ -68,23 +68,60 @@ package struct AuditLog: Sendable {
             """
         )
         var entries: [AuditEntry] = []
-        for row in rows {
-            let (id, atMs, action, actor, subject, address, facts) = try row.decode(
-                (Int64, Int64, String, String?, String?, String?, String).self
-            )
-            entries.append(
-                AuditEntry(
-                    id: id,
-                    at: ServerTime(millisecondsSinceEpoch: atMs),
-                    action: action,
-                    actor: actor,
-                    subject: subject,
-                    address: address,
-                    facts: (try? JSONDecoder().decode([String: String].self, from: Data(facts.utf8))) ?? [:]
-                )
-            )
-        }
+        for row in rows { entries.append(try Self.entry(row)) }
         return entries
+    }
+
+    /// The newest entries of some kinds about a person, oldest first.
+    package func entries(
+        about user: UserID,
+        actions: [String],
+        limit: Int
+    ) async throws(PostgresError) -> [AuditEntry] {
+        try await entries(where: "subject", is: user.rawValue, actions, limit)
+    }
+
+    /// The newest entries of some kinds about an event, which their facts name, oldest first.
+    package func entries(
+        of event: EventID,
+        actions: [String],
+        limit: Int
+    ) async throws(PostgresError) -> [AuditEntry] {
+        try await entries(where: "facts->>'event'", is: event.rawValue, actions, limit)
+    }
+
+    /// - Parameter column: of ours, as one of the table's indexes has it.
+    private func entries(
+        where column: StaticString,
+        is value: String,
+        _ actions: [String],
+        _ limit: Int
+    ) async throws(PostgresError) -> [AuditEntry] {
+        let rows = try await postgres.query(
+            """
+            SELECT audit_id, (extract(epoch FROM at) * 1000)::bigint, action, actor, subject, address, facts::text
+            FROM audit_log WHERE \(unescaped: "\(column)") = \(value) AND action = ANY(\(actions)::text[])
+            ORDER BY audit_id DESC LIMIT \(limit)::bigint
+            """
+        )
+        var entries: [AuditEntry] = []
+        for row in rows.reversed() { entries.append(try Self.entry(row)) }
+        return entries
+    }
+
+    private static func entry(_ row: PostgresRow) throws(PostgresError) -> AuditEntry {
+        let (id, atMs, action, actor, subject, address, facts) = try row.decode(
+            (Int64, Int64, String, String?, String?, String?, String).self
+        )
+        return AuditEntry(
+            id: id,
+            at: ServerTime(millisecondsSinceEpoch: atMs),
+            action: action,
+            actor: actor,
+            subject: subject,
+            address: address,
+            facts: (try? JSONDecoder().decode([String: String].self, from: Data(facts.utf8))) ?? [:]
+        )
     }
 
     /// Encoding strings to strings cannot fail; an empty object is the honest answer if it ever did. PostgreSQL's jsonb

@@ -21,9 +21,14 @@ struct BoxOffice {
             let enabled: Bool
             let mode: String
         }
+        struct Area: Decodable {
+            let name: String
+            let capacity: Int
+        }
         let status: String
         let sale: Sale
         let queue: Queue
+        let generalAdmission: [Area]?
     }
     private struct Layout: Decodable {
         struct Seat: Decodable {
@@ -63,7 +68,9 @@ struct BoxOffice {
         guard let event = try await self.get(EventDetail.self, path, self.plan.servers[0]) else {
             throw SimulationError("there is no event \(self.plan.eventID); 'holdfast event list' shows what there is")
         }
-        guard event.status == "open" else {
+        let isLobby = event.queue.enabled && event.queue.mode == "lobby"
+        // People come to a lobby before the sale opens.
+        guard event.status == "open" || (isLobby && event.status == "scheduled") else {
             throw SimulationError(
                 "the event is \(event.status); open it with 'holdfast event open \(self.plan.eventID)'"
             )
@@ -78,7 +85,8 @@ struct BoxOffice {
             maxSeatsPerUser: event.sale.maxSeatsPerUser,
             hold: .seconds(event.sale.holdSeconds),
             hasQueue: event.queue.enabled,
-            isLobby: event.queue.mode == "lobby"
+            isLobby: isLobby,
+            standing: (event.generalAdmission ?? []).map { ($0.name, $0.capacity) }
         )
     }
 

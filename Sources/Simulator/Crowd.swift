@@ -15,20 +15,27 @@ struct Crowd {
         let arrivals = plan.arrivals()
         var random = FanRandom(seed: plan.seed, stream: -2)
         var tabsLeft = 0
+        var tabKind: FanTraits.Kind?
         var fans: [Shard.Fan] = []
         var tokenOfUser: [String] = []
         for number in 0..<plan.fans {
-            // A bot with many tabs: the next fans are the same user.
-            if tabsLeft > 0 {
-                tabsLeft -= 1
-            } else {
-                if random.chance(plan.bots / 8) { tabsLeft = 3 }
+            let isFirst = tabsLeft == 0
+            if isFirst {
+                // A bot with many tabs: the next fans are the same user. A person may have the page open a second time.
+                if random.chance(plan.bots / 8) {
+                    (tabsLeft, tabKind) = (3, .tab)
+                } else {
+                    tabKind = random.chance(plan.secondTabs) ? .onlooker : nil
+                    tabsLeft = tabKind == nil ? 0 : 1
+                }
                 tokenOfUser.append(tokens[tokenOfUser.count])
+            } else {
+                tabsLeft -= 1
             }
             let user = tokenOfUser.count - 1
-            let isTab = tabsLeft > 0 || fans.last?.user == user
             var own = FanRandom(seed: plan.seed, stream: number)
-            let traits = FanTraits(plan, most: venue.maxSeatsPerUser, kind: isTab ? .tab : nil, &own)
+            let kind = isFirst && tabKind == .onlooker ? nil : tabKind
+            let traits = FanTraits(plan, most: venue.maxSeatsPerUser, kind: kind, &own)
             let state = FanState(
                 traits: traits,
                 venue: venue,

@@ -22,8 +22,10 @@ package struct Simulation: Sendable {
         package var progress: @Sendable (SimulationProgress) -> Void = { _ in }
         /// Asked a few times a second whether to end early.
         package var isInterrupted: @Sendable () -> Bool = { false }
+        /// Pauses the sale, or opens it again; needed for a plan with a pause.
+        package var setPaused: @Sendable (Bool) async throws -> Void = { _ in }
         /// Further checks when everybody has left, such as of the database.
-        package var audit: @Sendable () async -> [String] = { [] }
+        package var audit: @Sendable () async -> [(rule: Breach.Rule, words: String)] = { [] }
 
         package init() {}
     }
@@ -44,12 +46,7 @@ package struct Simulation: Sendable {
         try OpenFiles.require(self.plan.fans + OpenFiles.reserve)
         let loops = max(1, min(4, System.coreCount / 2))
         let group = MultiThreadedEventLoopGroup(numberOfThreads: loops)
-        var settings = HTTPClient.Configuration()
-        settings.connectionPool.concurrentHTTP1ConnectionsPerHostSoftLimit = HTTPCalls.mostUnderWay
-        settings.connectionPool.idleTimeout = .seconds(30)
-        settings.timeout.connect = .init(self.plan.patience)
-        settings.redirectConfiguration = .disallow
-        let client = HTTPClient(eventLoopGroupProvider: .shared(group), configuration: settings)
+        let client = HTTPClient(eventLoopGroupProvider: .shared(group), configuration: self.plan.http)
         do {
             let report = try await self.play(client, group)
             try await client.shutdown()
@@ -70,7 +67,7 @@ package struct Simulation: Sendable {
         let referee = Referee(checks)
         let map = try await house.seatMap()
         referee.with { $0.log.start(map.statuses, seq: map.seq) }
-        let connectors = try self.plan.servers.map { try ClientConnector($0) }
+        let connectors = try self.plan.servers.map { try ClientConnector($0, tls: self.plan.tls) }
         let crowd = try Crowd(self.plan, venue, tokens: self.tokens)
         let loops = Array(group.makeIterator())
         let shards = loops.enumerated().map { index, loop in
@@ -93,9 +90,9 @@ package struct Simulation: Sendable {
         try await watcher.catchUp()
         try await watcher.stop()
         try await house.findOrders(referee, crowd.tokenOfUser, startedAt)
-        for line in await self.hooks.audit() {
+        for finding in await self.hooks.audit() {
             let moment = Moment(nanoseconds: (NIODeadline.now() - startedAt).nanoseconds)
-            referee.with { $0.breach(Breach(.database, fans: [], at: moment, line)) }
+            referee.with { $0.breach(Breach(finding.rule, fans: [], at: moment, finding.words)) }
         }
         var tally = Tally()
         for shard in shards { tally.merge(try await shard.eventLoop.submit { shard.tally }.get()) }
@@ -119,8 +116,10 @@ package struct Simulation: Sendable {
         _ startedAt: NIODeadline
     ) async throws -> (words: String, played: Duration) {
         var turn = 0
+        var pause = Pause(self.plan, self.hooks, referee)
         while true {
             do { try await Task.sleep(for: .milliseconds(250)) } catch { return ("cancelled", .zero) }
+            try await pause.keep { Moment(nanoseconds: (NIODeadline.now() - startedAt).nanoseconds) }
             let now = Moment(nanoseconds: (NIODeadline.now() - startedAt).nanoseconds)
             var progress = SimulationProgress(fans: self.plan.fans, at: now)
             for shard in shards { progress.add(try await shard.eventLoop.submit { shard.glance() }.get()) }
@@ -131,9 +130,18 @@ package struct Simulation: Sendable {
             turn += 1
             if turn % 4 == 0 { try await watcher.askForNews() }
             self.hooks.progress(progress)
-            if progress.unfinished == 0 { return ("everybody has left", now - .zero) }
-            if self.hooks.isInterrupted() { return ("interrupted", now - .zero) }
-            if now - .zero >= self.plan.duration { return ("the time was over", now - .zero) }
+            let ending: String? =
+                if progress.unfinished == 0 {
+                    "everybody has left"
+                } else if self.hooks.isInterrupted() {
+                    "interrupted"
+                } else {
+                    now - .zero >= self.plan.duration ? "the time was over" : nil
+                }
+            if let ending {
+                try await pause.end()
+                return (ending, now - .zero)
+            }
         }
     }
 }

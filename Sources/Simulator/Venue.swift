@@ -1,4 +1,4 @@
-/// The seats of the event as its layout lists them. A seat is its place in that list, so that a fan's memory of one is
+/// The seats of the event as its layout lists them, then its standing places, which are on no map. A seat is its place in that list, so that a fan's memory of one is
 /// four bytes.
 package struct Venue: Sendable {
     package let eventID: String
@@ -9,6 +9,10 @@ package struct Venue: Sendable {
     package let hold: Duration
     package let hasQueue: Bool
     package let isLobby: Bool
+    /// Names of the standing areas.
+    package let areas: [String]
+    /// The first so many are on the map.
+    package let numbered: Int
     private let places: [String: Int32]
 
     package init(
@@ -17,8 +21,15 @@ package struct Venue: Sendable {
         maxSeatsPerUser: Int,
         hold: Duration,
         hasQueue: Bool,
-        isLobby: Bool = false
+        isLobby: Bool = false,
+        standing: [(name: String, capacity: Int)] = []
     ) {
+        let places = standing.flatMap { area in
+            (1...max(area.capacity, 1)).map { (id: "\(area.name)-0-\($0)", row: area.name) }
+        }
+        self.areas = standing.map(\.name)
+        self.numbered = seats.count
+        let seats = seats + places
         self.eventID = eventID
         self.seatIDs = seats.map(\.id)
         var numbers: [String: Int32] = [:]
@@ -49,7 +60,7 @@ package struct Venue: Sendable {
     /// - Parameter statuses: one character a seat: `a` is free.
     /// - Returns: `wants` seats of one row, else a single one, else `nil`.
     package func choose(_ wants: Int, among statuses: [UInt8], _ random: inout FanRandom) -> [Int32]? {
-        let count = min(self.seatIDs.count, statuses.count)
+        let count = min(self.numbered, statuses.count)
         guard count > 0, wants > 0 else { return nil }
         let front = random.fraction()
         let start = Int(Double(count) * front * front * front)

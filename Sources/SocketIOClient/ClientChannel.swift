@@ -1,7 +1,7 @@
 import NIOCore
 import NIOHTTP1
 import NIOPosix
-import NIOSSL
+package import NIOSSL
 import NIOWebSocket
 
 /// Opens WebSockets to one server. Shared by all clients of that server, so that what is dear is made once.
@@ -9,10 +9,10 @@ package struct ClientConnector: Sendable {
     package let address: ServerAddress
     private let tls: NIOSSLContext?
 
-    /// - Throws: if the system's certificates cannot be read, for `https` only.
-    package init(_ address: ServerAddress) throws {
+    /// - Throws: if the trusted certificates cannot be read, for `https` only.
+    package init(_ address: ServerAddress, tls: TLSConfiguration = .makeClientConfiguration()) throws {
         self.address = address
-        self.tls = address.isSecure ? try NIOSSLContext(configuration: .makeClientConfiguration()) : nil
+        self.tls = address.isSecure ? try NIOSSLContext(configuration: tls) : nil
     }
 
     private enum Handshake: Sendable {

@@ -43,6 +43,8 @@ struct QueueScripts: Sendable {
         var rulesAreOld: Bool
         /// Places of those whom this call let in.
         var letIn: [Int64]
+        /// Places whose turn came while their people were away.
+        var passedOver: [Int64] = []
         /// Chosen, and to be written to PostgreSQL; given again until a tick lets them in.
         var admitting: [QueueAdmission]
     }
@@ -87,6 +89,7 @@ struct QueueScripts: Sendable {
     private static let token = script("QueueToken", PackageResources.QueueToken_lua)
     private static let claim = script("QueueClaim", PackageResources.QueueClaim_lua)
     private static let load = script("QueueLoad", PackageResources.QueueLoad_lua)
+    static let inspect = script("QueueInspect", PackageResources.QueueInspect_lua)
 
     // MARK: Line
 
@@ -203,6 +206,7 @@ struct QueueScripts: Sendable {
             waiting: numbers[2],
             rulesAreOld: numbers[3] == 1,
             letIn: try places(),
+            passedOver: try places(),
             admitting: []
         )
         while let user = rest.popFirst() {

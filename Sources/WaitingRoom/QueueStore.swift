@@ -268,6 +268,17 @@ struct QueueStore: Sendable {
         )
     }
 
+    /// Their turn came while they were away. The latest time is kept, for support.
+    func note(passedOver places: [Int64], at now: ServerTime, in event: EventID) async throws {
+        guard !places.isEmpty else { return }
+        _ = try await postgres.query(
+            """
+            UPDATE queue_entries SET passed_over_at_ms = \(now.millisecondsSinceEpoch)::bigint
+            WHERE event_id = \(event.rawValue)::uuid AND qseq = ANY(\(places)::bigint[])
+            """
+        )
+    }
+
     /// Ends the passes whose time is over by Redis' clock, which decides. Until then a rebuild would only load them to
     /// end them.
     func expire(upTo now: ServerTime, in event: EventID) async throws {

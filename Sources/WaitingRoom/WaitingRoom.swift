@@ -15,6 +15,13 @@ package final class WaitingRoom: Sendable {
     let events: Events
     let logger: Logger
     private let groups: JoinGroups
+    /// Those who look at one moment are looked for together.
+    private let looks: Gathering<EventID, UserID, Found>
+
+    private struct Found: Sendable {
+        let place: QueuePlace
+        let summary: QueueSummary
+    }
 
     /// How often a call goes back to the beginning when the queue is being rebuilt under it.
     private static let attempts = 4
@@ -41,6 +48,15 @@ package final class WaitingRoom: Sendable {
         let rebuild = QueueRebuild(scripts: scripts, store: store, redis: redis)
         self.rebuild = rebuild
         draws = LobbyDraws(store: store)
+        looks = Gathering { event, users in
+            guard let found = try await Self.standings(of: users, in: event, scripts: scripts, rebuild: rebuild) else {
+                return [:]
+            }
+            return Dictionary(
+                zip(users, found.places).map { ($0, Found(place: $1, summary: found.summary)) },
+                uniquingKeysWith: { first, _ in first }
+            )
+        }
         groups = JoinGroups { users, event in
             try await Self.join(users, event, scripts: scripts, store: store, rebuild: rebuild)
         }
@@ -69,10 +85,8 @@ package final class WaitingRoom: Sendable {
     package func standing(of user: UserID, in event: Event) async throws -> QueueStanding {
         if event.status == .closed { return .closed }
         guard event.queue.enabled else { return .disabled }
-        guard let found = try await standings(of: [user], in: event.id), let place = found.places.first else {
-            return .none
-        }
-        return place.standing(in: event, found.summary)
+        guard let found = try await looks.value(user, in: event.id) else { return .none }
+        return found.place.standing(in: event, found.summary)
     }
 
     /// Gives up the place, or the pass; the slot is free at the next tick. Leaving twice is leaving once.
@@ -161,15 +175,22 @@ package final class WaitingRoom: Sendable {
         var start = 0
         repeat {
             let chunk = Array(users[start..<min(start + 500, users.count)])
-            guard let found = try await standings(ofChunk: chunk, in: event) else { return nil }
+            let chunked = try await Self.standings(of: chunk, in: event, scripts: scripts, rebuild: rebuild)
+            guard let found = chunked else { return nil }
             all = QueueScripts.Standings(summary: found.summary, places: (all?.places ?? []) + found.places)
             start += 500
         } while start < users.count
         return all
     }
 
-    private func standings(ofChunk users: [UserID], in event: EventID) async throws -> QueueScripts.Standings? {
-        for _ in 0..<Self.attempts {
+    /// - Bounds: at most 500 users.
+    private static func standings(
+        of users: [UserID],
+        in event: EventID,
+        scripts: QueueScripts,
+        rebuild: QueueRebuild
+    ) async throws -> QueueScripts.Standings? {
+        for _ in 0..<attempts {
             switch try await scripts.stand(users, in: event) {
             case .value(let standings): return standings
             case .rebuild: guard try await rebuild.run(event, needing: 0) else { return nil }

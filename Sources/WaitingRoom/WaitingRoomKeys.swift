@@ -16,6 +16,11 @@ package enum WaitingRoomKeys {
     static func passPlaces(_ event: EventID) -> String { key(event, "pass-places") }
     static func gone(_ event: EventID) -> String { key(event, "gone") }
 
+    /// The sorted sets of those who wait: in line, passed over, being let in.
+    static func line(_ event: EventID) -> [String] {
+        [key(event, "waiting"), key(event, "away"), key(event, "admitting")]
+    }
+
     static let leaderLease = "hf:queue:leader"
     /// Who has just taken a place, as `EVENT USER…`: their sockets may be on any instance.
     static let newcomers = "hf:queue:newcomers"

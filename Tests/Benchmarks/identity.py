@@ -65,9 +65,9 @@ class Holdfast:
 
     def run(self, *arguments, text=None):
         command = [self.binary, *map(str, arguments)]
-        subprocess.run(
-            command, env=os.environ | self.environment, input=text, text=True, check=True, stdout=subprocess.DEVNULL
-        )
+        environment = os.environ | self.environment
+        done = subprocess.run(command, env=environment, input=text, text=True, check=True, stdout=subprocess.PIPE)
+        return done.stdout.strip()
 
     def people(self, count, path):
         """Live sessions of so many people, one access token a line."""

@@ -23,6 +23,7 @@ from pathlib import Path
 
 import identity
 import report
+import restore
 import seats
 import waiting
 from servers import Centrifuge, Holdfast, Nchan, PythonSocketIO, pinned, redis_server
@@ -213,12 +214,17 @@ def main():
     finally:
         bench.tokens.unlink()
     identities = identity.Bench(options).run() if not ONLY or "identity" in ONLY else []
+    restored = []
+    if not ONLY or restore.NAME in ONLY:
+        restored = list(restore.results(options, bench.server_core, bench.generator_core))
     facts["load_after"] = os.getloadavg()[0]
     facts["minutes"] = (time.monotonic() - began) / 60
-    (options.out / "result.json").write_text(json.dumps({"machine": facts, "results": results + identities}, indent=1) + "\n")
+    (options.out / "result.json").write_text(json.dumps({"machine": facts, "results": results + identities + restored}, indent=1) + "\n")
     text = report.markdown(facts, results, list(measurements()), ROUNDS) + seats.markdown(results) + waiting.markdown(results) if results else ""
     if identities:
         text += ("\n" if text else "") + identity.markdown(identities)
+    if restored:
+        text += ("\n" if text else "") + restore.markdown(restored)
     (options.out / "report.md").write_text(text)
     print("\n" + text)
     if any("error" in result for result in results):

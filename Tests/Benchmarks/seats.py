@@ -11,6 +11,7 @@ import contextlib
 import json
 import os
 import secrets
+import shutil
 import statistics
 import subprocess
 import sys
@@ -47,6 +48,9 @@ class Service:
     @contextlib.contextmanager
     def database(self):
         services = [ROOT / "scripts/services.sh"]
+        # Without the events of runs before: each open event is looked after, whether somebody chooses seats there or not.
+        subprocess.run([*services, "stop", self.folder], check=False, stdout=subprocess.DEVNULL)
+        shutil.rmtree(self.folder, ignore_errors=True)
         subprocess.run([*services, "start", self.folder], check=True, stdout=subprocess.DEVNULL)
         try:
             lines = (self.folder / "env").read_text().replace("export ", "").splitlines()

@@ -80,18 +80,41 @@ import Testing
 }
 
 @Suite struct EventCacheTests {
-    @Test("One reads a stale copy again while the others are served it")
-    func oneReads() {
+    private let id = EventID()
+    private let start = ContinuousClock.now
+
+    @Test("The first who finds a copy stale begins its renewal, and all are served it until it is too old")
+    func oneRenews() {
         let cache = EventCache()
-        let id = EventID()
-        let start = ContinuousClock.now
         #expect(cache.look(id, now: start) == .read)
         cache.store(nil, for: id, now: start)
         #expect(cache.look(id, now: start + .milliseconds(399)) == .known(nil))
-        #expect(cache.look(id, now: start + .milliseconds(401)) == .read)
+        #expect(cache.look(id, now: start + .milliseconds(401)) == .stale(nil))
         #expect(cache.look(id, now: start + .milliseconds(402)) == .known(nil))
         #expect(cache.look(id, now: start + .milliseconds(801)) == .read)
-        cache.readFailed(for: id)
-        #expect(cache.look(id, now: start + .milliseconds(500)) == .read)
+    }
+
+    @Test("Copies that grow stale while one is about to be renewed are renewed with it")
+    func together() {
+        let cache = EventCache()
+        let other = EventID()
+        for id in [id, other] { cache.store(nil, for: id, now: start) }
+        #expect(cache.look(id, now: start + .milliseconds(401)) == .stale(nil))
+        #expect(cache.look(other, now: start + .milliseconds(402)) == .known(nil))
+        #expect(Set(cache.takeStale().keys) == [id, other])
+        for id in [id, other] { cache.renew(nil, for: id, now: start + .milliseconds(500)) }
+        #expect(cache.look(id, now: start + .milliseconds(899)) == .known(nil))
+        #expect(cache.look(other, now: start + .milliseconds(901)) == .stale(nil))
+    }
+
+    @Test("A copy that was forgotten meanwhile is not renewed")
+    func forgotten() {
+        let cache = EventCache()
+        cache.store(nil, for: id, now: start)
+        #expect(cache.look(id, now: start + .milliseconds(401)) == .stale(nil))
+        cache.forget(id)
+        #expect(cache.takeStale().isEmpty)
+        cache.renew(nil, for: id, now: start + .milliseconds(500))
+        #expect(cache.look(id, now: start + .milliseconds(501)) == .read)
     }
 }

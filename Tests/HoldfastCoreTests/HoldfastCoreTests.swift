@@ -53,12 +53,46 @@ import Testing
 }
 
 @Suite struct ProblemTests {
+    private struct Reference: Decodable {
+        struct Components: Decodable { let schemas: Schemas }
+        struct Schemas: Decodable {
+            let problem: Schema
+            enum CodingKeys: String, CodingKey { case problem = "Problem" }
+        }
+        struct Schema: Decodable { let properties: Properties }
+        struct Properties: Decodable { let code: Code }
+        struct Code: Decodable { let `enum`: [String] }
+
+        let components: Components
+    }
+
     @Test("Every problem has a status of the contract and a title")
     func everyCodeIsWhole() {
-        let allowed: Set = [400, 401, 402, 403, 404, 405, 408, 409, 412, 413, 415, 422, 429, 500, 503]
+        let allowed: Set = [400, 401, 402, 403, 404, 405, 408, 409, 412, 413, 415, 422, 429, 431, 500, 503]
         for code in ProblemCode.allCases {
             #expect(allowed.contains(code.status), "\(code.rawValue)")
             #expect(!code.title.isEmpty)
         }
+    }
+
+    @Test("Every refusal says what to do next, in a sentence of its own", arguments: ProblemCode.allCases)
+    func everyCodeHasANextStep(_ code: ProblemCode) {
+        #expect(code.nextStep.count > 10 && code.nextStep.hasSuffix("."))
+        #expect(code.nextStep.split(separator: " ").count > 2)
+        #expect(code.nextStep != code.title)
+    }
+
+    @Test("The reference lists every code under its status, and openapi.json no other")
+    func referenceListsEveryCode() throws {
+        let root = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "../..")
+        let text = try String(contentsOf: root.appending(path: "docs/api.md"), encoding: .utf8)
+        for code in ProblemCode.allCases {
+            let row = text.split(separator: "\n").first { $0.hasPrefix("| \(code.status) |") }
+            #expect(row?.contains("`\(code.rawValue)`") == true, "\(code.rawValue) is not in the table of docs/api.md")
+        }
+        let file = try Data(contentsOf: root.appending(path: "Web/openapi.json"))
+        let reference = try JSONDecoder().decode(Reference.self, from: file)
+        let listed = reference.components.schemas.problem.properties.code.enum
+        #expect(Set(listed) == Set(ProblemCode.allCases.map(\.rawValue)))
     }
 }

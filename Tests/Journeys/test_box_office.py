@@ -8,6 +8,7 @@ import hmac
 import http.server
 import io
 import json
+import re
 import subprocess
 import threading
 import time
@@ -17,7 +18,7 @@ import aiohttp
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from cluster import Cluster, until
+from cluster import ROOT, Cluster, until
 from fans import Fan, Refused, everybody_leaves
 
 SECRET = "webhook-secret-of-the-tests"
@@ -187,6 +188,8 @@ async def test_support_sees_a_persons_whole_path(shop, chief):
     deadline = time.monotonic() + 20
     while True:
         answer = await chief.http(other, "GET", path)
+        # Others signed this person out in tests before.
+        answer["history"] = [step for step in answer["history"] if step["type"].split(".")[0] in ("queue", "seats", "order")]
         types = [step["type"] for step in answer["history"]]
         if "queue.admitted" in types or time.monotonic() > deadline:
             break
@@ -207,6 +210,64 @@ async def test_support_sees_a_persons_whole_path(shop, chief):
     chief = await Fan().login(one, "chief")
     types = [step["type"] for step in (await chief.http(other, "GET", path))["history"]]
     assert types.count("seats.held") == 1
+
+
+async def test_a_path_tells_what_administrators_did_to_it(shop, chief):
+    """Paused, passed over, let in on return, blocked, cleared, signed out by somebody: nothing is silent."""
+    one = shop.instances[0]
+    lena, mina = await fan_of(shop, "lena"), await fan_of(shop, "mina")
+    event = shop.create_event(queue={
+        "enabled": True, "maxActive": 1, "ratePerMinute": 6000, "mode": "fifo", "passSeconds": 120,
+    })
+    queue, path = f"/api/queue/admin/{event}", f"/api/admin/events/{event}/users"
+    await chief.http(one, "PATCH", queue, {"paused": True})
+    await lena.http(one, "POST", f"/api/queue/check/{event}")
+    await mina.http(one, "POST", f"/api/queue/check/{event}")
+
+    async def becomes(types, user, within=30):
+        deadline = time.monotonic() + within
+        while True:
+            steps = (await chief.http(one, "GET", f"{path}/{user}/history"))["history"]
+            if types <= {step["type"] for step in steps}:
+                return steps
+            assert time.monotonic() < deadline, [step["type"] for step in steps]
+            await asyncio.sleep(0.2)
+
+    # Mina keeps asking; Lena is away when the queue goes on, and her turn passes.
+    await asyncio.sleep(5.5)
+    assert (await mina.http(one, "GET", f"/api/queue/status/{event}"))["status"] == "waiting"
+    await chief.http(one, "PATCH", queue, {"paused": False})
+    until_in = time.monotonic() + 30
+    while (await mina.http(one, "GET", f"/api/queue/status/{event}"))["status"] != "admitted":
+        assert time.monotonic() < until_in
+        await asyncio.sleep(0.1)
+    await becomes({"queue.joined", "queue.passed-over"}, "lena")
+    await chief.http(one, "PATCH", queue, {"maxActive": 2})
+    while (await lena.http(one, "GET", f"/api/queue/status/{event}"))["status"] != "admitted":
+        assert time.monotonic() < until_in + 30
+        await asyncio.sleep(0.1)
+
+    await lena.connect(one)
+    await lena.call("join-seat-selection", {"eventId": event})
+    await lena.call("seat-selection-changed", {"eventId": event, "seats": ["VIP-1-1", "VIP-1-2"]})
+    await chief.http(one, "POST", f"/api/admin/events/{event}/seats/block", {"seatIds": ["VIP-1-1"]})
+    gone = await lena.hears("hold-expired")
+    assert (gone["seatIds"], gone["reason"]) == (["VIP-1-1"], "blocked")
+    await chief.http(one, "POST", f"/api/queue/admin/clear/{event}")
+    await chief.http(one, "DELETE", "/api/session/user/lena")
+
+    wanted = {"queue.admitted", "seats.blocked", "admin.queue.cleared", "admin.sessions.ended"}
+    steps = await becomes(wanted, "lena")
+    types = [step["type"] for step in steps]
+    assert [kind for kind in types if kind.split(".")[0] in ("queue", "seats")] == [
+        "queue.joined", "queue.passed-over", "queue.admitted", "seats.held", "seats.blocked",
+    ]
+    assert types.count("admin.queue.changed") == 3 and "admin.seats.blocked" in types
+    by = {step["type"]: step.get("by") for step in steps}
+    assert by["admin.sessions.ended"] == by["admin.queue.cleared"] == "chief"
+    assert all(step["reason"].endswith(".") for step in steps)
+    assert next(step for step in steps if step["type"] == "seats.blocked")["seatIds"] == ["VIP-1-1"]
+    await everybody_leaves(lena, mina)
 
 
 async def test_the_report_as_csv(shop, chief):
@@ -342,6 +403,68 @@ async def test_metrics_are_what_prometheus_reads_and_nobody_makes_labels(shop, c
         for values in buckets.values():
             assert values == sorted(values) and [value for _, value in values] == sorted(value for _, value in values)
             assert values[-1][0] == float("inf")
+
+
+def selectors(expression):
+    """The metrics of a PromQL expression with the labels that are asked of them: [(name, {label: value})]."""
+    words = set("sum by le rate increase histogram_quantile max min or and without avg".split())
+    found = []
+    for name, labels in re.findall(r"(?<![\w.])([a-z_][a-z0-9_]*)(?:\{([^}]*)\})?", re.sub(r"by \([^)]*\)|\[[^]]*\]", "", expression)):
+        if name not in words:
+            found.append((name, dict(re.findall(r'(\w+)=~?"([^"]*)"', labels))))
+    return found
+
+
+async def test_rules_and_dashboard_ask_for_metrics_that_there_are(shop):
+    one = shop.instances[0]
+    ann = await fan_of(shop, "ann")
+    await ann.http(one, "GET", "/api/auth/me")
+    await ann.connect(one)
+    await ann.leave()
+
+    async def read():
+        async with aiohttp.ClientSession() as session:
+            async with session.get(one.url + "/metrics") as answer:
+                return list(text_string_to_metric_families(await answer.text()))
+
+    # Reasons are known by their first socket.
+    deadline = time.monotonic() + 20
+    families = await read()
+    while "holdfast_sockets_closed" not in {family.name for family in families}:
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.1)
+        families = await read()
+    samples = {}
+    for family in families:
+        for sample in family.samples:
+            samples.setdefault(sample.name, []).append(sample.labels)
+    # Made by Prometheus itself.
+    samples["up"] = [{"job": "holdfast"}]
+    folder = ROOT / "Deploy/prometheus"
+    rules = re.findall(r"^ +expr: (.*)$", (folder / "alerts.yml").read_text(), re.M)
+    board = json.loads((folder / "grafana.json").read_text())
+    panels = [target["expr"] for panel in board["panels"] for target in panel.get("targets", [])]
+    assert len(rules) > 10 and len(panels) > 20
+    for expression in rules + panels:
+        asked = selectors(expression)
+        assert asked, expression
+        for name, labels in asked:
+            assert name in samples, (name, expression)
+            for label, value in labels.items():
+                # A pattern, as of statuses, may have no example yet.
+                is_pattern = "." in value
+                assert any(label in known and (is_pattern or known[label] == value) for known in samples[name]), expression
+        for label in re.findall(r"by \(([^)]*)\)", expression):
+            for part in label.replace(" ", "").split(","):
+                known = part == "instance" or any(part in known for name, _ in asked for known in samples[name])
+                assert known, (part, expression)
+    # What operators are told to look at.
+    text = (ROOT / "docs/operations.md").read_text()
+    table = text[text.index("Worth an alert"):text.index("## Capacity")]
+    for name in re.findall(r"`((?:holdfast|redis|engineio|process)_[a-z_]+)", table):
+        assert name in samples or name + "_count" in samples, name
+    requests = [labels for labels in samples["holdfast_http_requests_total"] if labels["route"] == "/api/auth/me"]
+    assert requests, "the direct way is counted too"
 
 
 async def test_metrics_with_a_token_are_for_who_shows_it(receiver):

@@ -329,7 +329,7 @@ async def test_only_members_of_the_required_group_come_in():
         cluster.create_user("guest")
         guest = await Fan().login(one, "guest")
         assert await status(guest, one) == 403
-        assert (await guest.is_refused(one))["data"]["code"] == "FORBIDDEN"
+        assert (await guest.is_refused(one))["data"]["code"] == "GROUP_REQUIRED"
         await chief.http(one, "PATCH", "/api/admin/users/guest", {"groups": ["staff"]})
         guest = await Fan().login(one, "guest")
         assert await status(guest, one) == 200

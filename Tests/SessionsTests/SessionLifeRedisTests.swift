@@ -159,6 +159,31 @@ import Testing
         }
     }
 
+    @Test("A session that is being made while the lists are cleaned up stays on them")
+    func cleanedWhileMade() async throws {
+        try await SessionsHarness.run { harness in
+            let signIn = try await harness.signIn()
+            let user = harness.user.userID
+            // Listed, and not made yet.
+            let key = SessionsKeys.session(signIn.sessionHandle, of: user)
+            let aside = RedisArgument(SessionsKeys.session(SessionID().handle, of: user))
+            _ = try await harness.redis.send(RedisCommand("RENAME", RedisArgument(key), aside))
+            _ = try await harness.sessions.strikeEnded {
+                _ = try await harness.redis.send(RedisCommand("RENAME", aside, RedisArgument(key)))
+                // The lists are everybody's: other tests are making sessions, too.
+                try await Task.sleep(for: Sessions.strikePatience)
+            }
+            let listed = try await harness.redis.send(
+                RedisCommand(
+                    "ZSCORE",
+                    RedisArgument(SessionsKeys.everyone),
+                    RedisArgument("\(signIn.sessionHandle) \(user)")
+                )
+            )
+            #expect(!listed.isNull)
+        }
+    }
+
     @Test("Statistics agree with the sessions that were made")
     func statistics() async throws {
         try await SessionsHarness.run { harness in

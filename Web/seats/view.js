@@ -159,7 +159,9 @@ export function seatsView(context) {
         if (payload.eventId !== eventId) return;
         const gone = new Set(payload.seatIds ?? []);
         selection.adopt({ selectedSeats: selection.confirmed.filter((id) => !gone.has(id)) });
-        panel.say('The time for your seats is over and they were given back. You can choose again.');
+        panel.say(payload.reason === 'blocked' || payload.reason === 'lost'
+            ? `${[...gone].join(', ')} cannot be had any more. You can choose others.`
+            : 'The time for your seats is over and they were given back. You can choose again.');
     });
     // Another tab or device of the same person has chosen, or asked for more time.
     const offNews = live.on('selection-changed', (payload) => {

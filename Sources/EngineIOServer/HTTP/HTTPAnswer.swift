@@ -46,18 +46,29 @@ struct HTTPAnswer: Sendable {
 
     /// A refusal of the connection itself, before any route is known (RFC 9457).
     static func problem(_ status: HTTPResponseStatus) -> HTTPAnswer {
-        let (title, code, detail) =
+        let (title, code, detail, next) =
             switch status {
             case .requestTimeout:
-                ("The request took too long to arrive", "REQUEST_TIMEOUT", "Send the whole request sooner.")
+                (
+                    "The request took too long to arrive", "REQUEST_TIMEOUT",
+                    "A request's head must arrive within 10 seconds and its body within 15.",
+                    "Send the whole request again, without pauses."
+                )
             case .requestHeaderFieldsTooLarge:
-                ("The request's head is too large", "HEAD_TOO_LARGE", "Send fewer and shorter header fields.")
+                (
+                    "The request's head is too large", "HEAD_TOO_LARGE",
+                    "A request may have at most 100 header fields and 16 KiB of head.",
+                    "Send fewer and shorter header fields."
+                )
             default:
-                ("The request cannot be read", "MALFORMED_REQUEST", "The request breaks the rules of HTTP.")
+                (
+                    "The request cannot be read", "MALFORMED_REQUEST", "The request breaks the rules of HTTP.",
+                    "Send the request as /docs describes it."
+                )
             }
         let body =
             #"{"type":"about:blank","title":"\#(title)","status":\#(status.code),"detail":"\#(detail)","#
-            + #""code":"\#(code)"}"#
+            + #""code":"\#(code)","nextStep":"\#(next)"}"#
         return HTTPAnswer(status: status, contentType: "application/problem+json", body: ByteBuffer(string: body))
     }
 

@@ -36,6 +36,7 @@ final class PollingTransport: EngineTransport, EndOfTickFlushing, @unchecked Sen
 
     /// Nothing was fetched that is not in the queue any more: what no poll has taken waits.
     var hasUnsentBytes: Bool { self.state.hasQueued && !self.state.isPolled }
+    var unsentBytes: Int { self.state.queuedBytes }
     var upgrades: [String] { ["websocket"] }
     var isLingering: Bool { self.state.isLingering }
 

@@ -128,6 +128,8 @@ final class UpgradingSocket: EngineTransport, EndOfTickFlushing, WebSocketOwner,
     // MARK: Session's side
 
     var hasUnsentBytes: Bool { self.isBehind.load(ordering: .relaxed) }
+    /// What waits on this side; what the connection's side keeps is on another loop.
+    var unsentBytes: Int { self.outboundBytes + self.inTransit.load(ordering: .relaxed) }
 
     func send(_ message: EngineMessage) {
         if self.isLocal {

@@ -66,6 +66,10 @@ final class WebSocketTransport: ChannelInboundHandler, EngineTransport, @uncheck
         if case .direct = self.route { false } else { self.bytesInChannel > 0 }
     }
 
+    var unsentBytes: Int {
+        if case .direct = self.route { self.output.byteCount } else { self.output.byteCount + self.bytesInChannel }
+    }
+
     private var bytesInChannel: Int {
         guard let options = self.context?.channel.syncOptions else { return 0 }
         return (try? options.getOption(.bufferedWritableBytes)) ?? 0

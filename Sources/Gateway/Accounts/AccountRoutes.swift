@@ -123,7 +123,7 @@ struct AccountRoutes: Sendable {
 
     private func refuseIfThrottled(_ decision: ThrottleDecision) throws(Problem) {
         guard case .refused(let seconds) = decision else { return }
-        throw Problem(.tooManyRequests, "Too many attempts. Please wait.", retryAfterSeconds: seconds)
+        throw .tooManyAttempts(seconds)
     }
 
     private func refresh(_ request: Request, _ context: GatewayContext) async throws -> Response {

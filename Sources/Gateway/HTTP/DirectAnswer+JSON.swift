@@ -19,7 +19,7 @@ extension DirectAnswer {
         var fields = Self.problemFields
         if let seconds = problem.retryAfterSeconds { fields.append(("Retry-After", "\(seconds)")) }
         if problem.code.status == 401 { fields.append(("WWW-Authenticate", "Bearer")) }
-        self.init(status: .init(statusCode: problem.code.status), fields: fields, body: problem.json)
+        self.init(status: .init(statusCode: problem.code.status), fields: fields, body: problem.json())
     }
 
     private static let jsonFields = fields("application/json; charset=utf-8")

@@ -4,6 +4,7 @@ import HoldfastCore
 import Hummingbird
 import NIOCore
 import NIOFoundationCompat
+import SocketIO
 
 extension Response {
     /// - Precondition: `body` encodes; every type that is passed here is one of ours and does.
@@ -59,9 +60,20 @@ extension Request {
     func wholeBody(upTo maxBytes: Int) async throws -> ByteBuffer {
         let body = try await within(Self.bodyDeadline) {
             var request = self
-            return try await request.collectBody(upTo: maxBytes)
+            do {
+                return try await request.collectBody(upTo: maxBytes)
+            } catch is NIOTooManyBytesError {
+                throw Problem(
+                    .payloadTooLarge,
+                    "The body is larger than the \(maxBytes) bytes that this route takes.",
+                    limit: maxBytes
+                )
+            }
         }
-        guard let body else { throw Problem(.requestTimeout, "The body took too long to arrive.") }
+        guard let body else {
+            let most = Int(Self.bodyDeadline.components.seconds)
+            throw Problem(.requestTimeout, "The body took over \(most) seconds to arrive.", limit: most)
+        }
         return body
     }
 
@@ -75,27 +87,23 @@ extension Request {
         }
     }
 
+    /// By the same rules as what comes over a socket: strict UTF-8, nesting up to 16, no key twice.
     private static func decode<Body: Decodable>(_ type: Body.Type, from buffer: ByteBuffer) throws(Problem) -> Body {
         do {
-            return try JSONDecoder().decode(type, from: buffer)
+            return try RawJSON(validating: buffer).decode(type)
+        } catch let error as JSONSyntaxError {
+            throw Problem(.malformedRequest, "The body is not valid JSON: \(error.message).")
         } catch {
-            // A number that no field could hold is reported like broken syntax; whether the syntax is broken tells which.
-            let isJSON = (try? JSONDecoder().decode(AnyJSON.self, from: buffer)) != nil
-            throw Problem(decoding: error, ofJSON: isJSON)
+            throw Problem(decoding: error)
         }
-    }
-
-    /// Takes any JSON value and looks at nothing in it.
-    private struct AnyJSON: Decodable {
-        init(from decoder: any Decoder) {}
     }
 }
 
 extension Problem {
     /// Says which field of a JSON value is wrong, in words for a person.
     ///
-    /// - Parameter isJSON: whether the text as a whole is JSON.
-    init(decoding error: any Error, ofJSON isJSON: Bool = true) {
+    /// A number that no field could hold is reported by the decoder like broken syntax, which was looked at before.
+    init(decoding error: any Error) {
         func name(_ path: [any CodingKey], _ key: (any CodingKey)? = nil) -> String {
             let names = (path + (key.map { [$0] } ?? [])).map { $0.intValue.map { "[\($0)]" } ?? $0.stringValue }
             return names.isEmpty ? "body" : names.joined(separator: ".")
@@ -110,10 +118,7 @@ extension Problem {
         case DecodingError.dataCorrupted(let context) where !context.codingPath.isEmpty:
             self = .invalid(.init(name(context.codingPath), "is not valid"))
         default:
-            self =
-                isJSON
-                ? .invalid(.init("body", "has a number or text that cannot be used"))
-                : Problem(.malformedRequest, "The body is not valid JSON.")
+            self = .invalid(.init("body", "has a number or text that cannot be used"))
         }
     }
 }

@@ -16,6 +16,14 @@ extension GatewayContext {
 
 extension Problem {
     static let noSuchEvent = Problem(.eventNotFound, "There is no event with this id.")
+    static let groupRequired = Problem(
+        .groupRequired,
+        "Your account is not in the group that may use this service."
+    )
+    static func tooManyAttempts(_ seconds: Int) -> Problem {
+        let detail = "Too many attempts for this account or from this address. Please wait \(seconds) seconds."
+        return Problem(.tooManyRequests, detail, retryAfterSeconds: seconds)
+    }
     static let noSuchReservation = Problem(.reservationNotFound, "You have no reservation with this id.")
 }
 

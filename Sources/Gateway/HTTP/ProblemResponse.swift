@@ -18,6 +18,8 @@ struct ProblemBody: Encodable {
     let status: Int
     let detail: String
     let code: String
+    let nextStep: String
+    let limit: Int?
     let errors: [Problem.FieldError]?
     let unavailable: [SeatID]?
     /// The name that OAuth clients look for (RFC 6749, section 5.2).
@@ -28,6 +30,8 @@ struct ProblemBody: Encodable {
         status = problem.code.status
         detail = problem.detail
         code = problem.code.rawValue
+        nextStep = problem.code.nextStep
+        limit = problem.limit
         // With 422 the list is promised, even if it is the request as a whole that is not allowed.
         errors = problem.errors.isEmpty && problem.code.status != 422 ? nil : problem.errors
         unavailable = problem.unavailable.isEmpty ? nil : problem.unavailable
@@ -36,10 +40,14 @@ struct ProblemBody: Encodable {
 }
 
 extension Problem {
-    var json: ByteBuffer { Response.encoded(ProblemBody(self)) }
+    /// The body of a refusal that is about to be sent, and counted.
+    func json() -> ByteBuffer {
+        RefusalMetrics.shared.refused(code)
+        return Response.encoded(ProblemBody(self))
+    }
 
     func response() -> Response {
-        var response = Response.json(bytes: json, status: .init(code: code.status))
+        var response = Response.json(bytes: json(), status: .init(code: code.status))
         response.headers[.contentType] = "application/problem+json"
         if let retryAfterSeconds { response.headers[.retryAfter] = String(retryAfterSeconds) }
         if code.status == 401 { response.headers[.wwwAuthenticate] = "Bearer" }

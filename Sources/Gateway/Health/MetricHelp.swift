@@ -1,6 +1,7 @@
 /// A sentence for each metric of ours, as `/metrics` shows it.
 package enum MetricHelp {
     package static let all: [String: String] = [
+        "engineio_buffered_bytes": "Bytes that are kept for clients that have not read them yet.",
         "engineio_handshakes_refused_total": "Engine.IO handshakes that were refused.",
         "engineio_messages_received_total": "Messages that clients sent.",
         "engineio_protocol_errors_total": "Connections that were closed because the client broke the protocol.",
@@ -21,10 +22,14 @@ package enum MetricHelp {
         "holdfast_queue_admitted_total": "People that this instance let in.",
         "holdfast_queue_tick_seconds": "One round of the waiting rooms' leader, over all events.",
         "holdfast_queue_waiting": "People who wait, over all events; the leader's count, 0 elsewhere.",
+        "holdfast_reconciler_corrections_total": "What Redis had otherwise than PostgreSQL. Should stay 0.",
+        "holdfast_reconciler_rounds_total": "Rounds in which all events were compared.",
+        "holdfast_refusals_total": "Refusals by code, over HTTP and over sockets.",
         "holdfast_seat_actions_total": "Wishes for seats by what became of them.",
         "holdfast_seat_holds": "People who hold seats, over all events; the sweeper's count, 0 elsewhere.",
         "holdfast_sockets": "Socket.IO connections.",
         "holdfast_sockets_closed_total": "Socket.IO connections that ended, by reason.",
+        "holdfast_store_up": "Whether a store answered when it was last looked at, every 2 s.",
         "holdfast_uptime_seconds": "Time since the process began to serve.",
         "holdfast_webhooks_total": "Messages to WEBHOOK_URL: delivered, failed and tried again, or given up.",
         "metrics_series_dropped_total": "Metrics that were not kept because there were too many.",

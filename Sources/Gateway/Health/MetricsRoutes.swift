@@ -12,6 +12,8 @@ import PrometheusMetrics
 struct MetricsRoutes: Sendable {
     let registry: PrometheusRegistry
     let process: ProcessFigures
+    /// Measures what nothing counts as it happens.
+    let update: @Sendable () async -> Void
     let token: String?
 
     func add(to router: Router<GatewayContext>) {
@@ -29,6 +31,7 @@ struct MetricsRoutes: Sendable {
             }
         }
         await process.update()
+        await update()
         var response = Response(status: .ok, body: .init(byteBuffer: ByteBuffer(string: registry.text())))
         response.headers[.contentType] = PrometheusText.mediaType
         response.headers[.cacheControl] = "no-store"

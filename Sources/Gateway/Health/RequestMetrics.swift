@@ -1,9 +1,11 @@
+import EngineIOServer
 import HTTPTypes
 import Hummingbird
 import Metrics
+import NIOHTTP1
 import Synchronization
 
-/// Counts and times requests by method, route and status.
+/// Counts and times requests by method, route and status, whichever way they take through the process.
 ///
 /// - Bounds: routes are the templates of ours, as in `/api/events/{eventId}`; every other path is `none`. Methods are those
 ///   that routes have, every other is `OTHER`. So nobody can make labels.
@@ -44,6 +46,29 @@ final class RequestMetrics: RouterMiddleware {
         entry.count.increment()
         entry.seconds.record(duration: start.duration(to: .now))
         return response
+    }
+
+    /// The same for answers that go past the router; their route is their path.
+    func counting(_ routes: [String: DirectRoutes.Respond]) -> [String: DirectRoutes.Respond] {
+        Dictionary(
+            uniqueKeysWithValues: routes.map { path, respond in
+                // Nearly every answer's; looked up once.
+                let usual = entry(Key(method: "GET", route: path, status: 200))
+                let counted: DirectRoutes.Respond = { head in
+                    let start = ContinuousClock.now
+                    self.inFlight.increment()
+                    defer { self.inFlight.decrement() }
+                    let answer = await respond(head)
+                    let status = Int(answer.status.code)
+                    let entry =
+                        status == 200 ? usual : self.entry(Key(method: "GET", route: path, status: status))
+                    entry.count.increment()
+                    entry.seconds.record(duration: start.duration(to: .now))
+                    return answer
+                }
+                return (path, counted)
+            }
+        )
     }
 
     private func entry(_ key: Key) -> Entry {

@@ -1,11 +1,19 @@
 import AsyncAlgorithms
 import Logging
+import Metrics
 import ServiceLifecycle
 
 /// Says in the log when a store goes away and when it is back, also while nobody asks for anything.
 struct StoreWatch: Service {
     let stores: Stores
     let logger: Logger
+    private let postgresIsUp = Gauge(label: "holdfast_store_up", dimensions: [("store", "postgresql")])
+    private let redisIsUp = Gauge(label: "holdfast_store_up", dimensions: [("store", "redis")])
+
+    init(stores: Stores, logger: Logger) {
+        self.stores = stores
+        self.logger = logger
+    }
 
     private static let period = Duration.seconds(2)
 
@@ -19,6 +27,8 @@ struct StoreWatch: Service {
 
     private func look(_ known: Stores.Report?) async -> Stores.Report {
         let report = await stores.report()
+        postgresIsUp.record(report.postgresql.status == .ok ? 1 : 0)
+        redisIsUp.record(report.redis.status == .ok ? 1 : 0)
         tell("PostgreSQL", known?.postgresql, report.postgresql, "check DATABASE_URL")
         tell("Redis", known?.redis, report.redis, "check REDIS_URL")
         return report

@@ -10,7 +10,8 @@ import WaitingRoom
 
 /// `/api/admin/events/{eventId}/users/{userId}/history`: a person's path through an event, for support.
 ///
-/// The queue, the seats and the orders each keep their own part; here they become one list by time.
+/// The queue, the seats and the orders each keep their own part, and the audit log what others did to the event and to
+/// the person's sessions; here they become one list by time.
 struct HistoryRoutes: Sendable {
     /// Of each part.
     static let maxEntries = 1_000
@@ -36,9 +37,23 @@ struct HistoryRoutes: Sendable {
         async let queue = waitingRoom.history(of: user, in: event.id, limit: Self.maxEntries)
         async let holds = seats.entries(of: user, in: event.id, limit: Self.maxEntries)
         async let steps = orders.history(of: user, in: event.id, limit: Self.maxEntries)
-        let (held, isComplete) = try await holds
-        let entries =
-            try await queue.map { HistoryEntry($0) } + held.map { HistoryEntry($0) } + steps.map { HistoryEntry($0) }
+        async let rulings = audit.entries(
+            of: event.id,
+            actions: HistoryEntry.rulings,
+            limit: Self.maxEntries
+        )
+        async let signIns = audit.entries(
+            about: user,
+            actions: HistoryEntry.sessions,
+            limit: Self.maxEntries
+        )
+        let (held, isWhole) = try await holds
+        let parts = [
+            try await rulings.map { HistoryEntry($0) }, try await signIns.map { HistoryEntry($0) },
+            try await queue.map { HistoryEntry($0) }, held.map { HistoryEntry($0) },
+            HistoryEntry.ofOrders(try await steps),
+        ]
+        let entries = parts.flatMap { $0 }
         // Two parts may name the same millisecond; the order within each part is kept.
         let sorted = entries.enumerated().sorted { ($0.element.at, $0.offset) < ($1.element.at, $1.offset) }
         try await audit.record("admin.history.read", of: event.id, by: admin, context, ["user": user.rawValue])
@@ -46,7 +61,7 @@ struct HistoryRoutes: Sendable {
             HistoryPayload(
                 eventId: event.id,
                 userId: user,
-                isComplete: isComplete && entries.count < Self.maxEntries,
+                isComplete: isWhole && parts.allSatisfy { $0.count < Self.maxEntries },
                 history: sorted.map(\.element)
             )
         )
@@ -63,7 +78,7 @@ private struct HistoryPayload: Encodable {
 }
 
 /// One step. `type` says what, `reason` why and by whom, in words.
-private struct HistoryEntry: Encodable {
+struct HistoryEntry: Encodable {
     let at: ServerTime
     let type: String
     let reason: String
@@ -72,6 +87,18 @@ private struct HistoryEntry: Encodable {
     var seatIds: [String]?
     var reservationId: ReservationID?
     var paymentId: PaymentID?
+    /// The administrator who did it, or the person themself.
+    var by: String?
+    /// What the audit log says beside that.
+    var facts: [String: String]?
+
+    init(at: ServerTime, type: String, reason: String, by: String?, facts: [String: String]) {
+        self.at = at
+        self.type = type
+        self.reason = reason
+        self.by = by
+        self.facts = facts.isEmpty ? nil : facts
+    }
 
     init(_ entry: QueueHistoryEntry) {
         at = entry.at
@@ -81,6 +108,7 @@ private struct HistoryEntry: Encodable {
         reason =
             switch entry.step {
             case .joined: "The person joined the queue."
+            case .passedOver: "The turn came while the person was away; they keep the place and go in first on return."
             case .admitted: "The waiting room let the person in."
             case .passExpired: "The entry pass was over."
             case .left: "The person left."
@@ -99,11 +127,24 @@ private struct HistoryEntry: Encodable {
             case .released: "The person gave the seats back."
             case .expired: "The hold's time was over."
             case .lost: "Somebody else had ordered the seats."
+            case .blocked: "An administrator took the seats off sale; the audit log says who."
             case .wiped: "Redis was lost and rebuilt: every hold ended."
             }
     }
 
-    init(_ entry: OrderHistoryEntry) {
+    /// In order. Money that came after the end of an order tells so.
+    static func ofOrders(_ entries: [OrderHistoryEntry]) -> [HistoryEntry] {
+        var ended: Set<ReservationID> = []
+        return entries.map { entry in
+            switch entry.change {
+            case .expired, .cancelled: ended.insert(entry.reservation)
+            case .created, .paying, .declined, .paid, .refundDue, .refunded: break
+            }
+            return HistoryEntry(entry, isLate: ended.contains(entry.reservation))
+        }
+    }
+
+    private init(_ entry: OrderHistoryEntry, isLate: Bool) {
         at = entry.at
         type = "order.\(entry.change.rawValue.replacing("_", with: "-"))"
         seatIds = entry.seats
@@ -114,6 +155,7 @@ private struct HistoryEntry: Encodable {
             case .created: "The person ordered the seats."
             case .paying: "A payment began."
             case .declined: "The payment was declined; the order waits for another."
+            case .paid where isLate: "The payment came after the order's end; its seats were still free and are sold."
             case .paid: "The order was paid."
             case .expired: "The order was not paid in time; its seats were given back."
             case .cancelled: "The person cancelled the order; its seats were given back."

@@ -68,7 +68,7 @@ extension Problem {
         case .untrustworthy:
             self.init(.invalidGrant, "The provider's answer could not be verified. Sign in again.")
         case .group:
-            self.init(.groupRequired, "Your account is not in the group that may use this service.")
+            self = .groupRequired
         case .token:
             self.init(.invalidToken, "The token is not valid.")
         }

@@ -245,7 +245,7 @@ struct OAuthRoutes: Sendable {
 
     private func countWork(_ context: GatewayContext) async throws {
         if case .refused(let seconds) = try await throttle.admit(user: nil, address: context.ipAddress) {
-            throw Problem(.tooManyRequests, "Too many attempts. Please wait.", retryAfterSeconds: seconds)
+            throw Problem.tooManyAttempts(seconds)
         }
         try await throttle.recordWork(address: context.ipAddress)
     }

@@ -40,19 +40,24 @@ struct OrderRoutes: Sendable {
         case .keyReused:
             throw Problem(
                 .idempotencyKeyReused,
-                "This Idempotency-Key was used for another order.",
+                "This Idempotency-Key was used for another order within the last 48 hours.",
                 errors: [.init("Idempotency-Key", "was used with another body")]
             )
         case .keyInFlight:
             throw Problem(.idempotencyKeyInFlight, "The same order is being made; ask again in a moment.")
         case .unknownSeats(let seats):
-            throw Problem(.seatNotFound, "The event has no such seats.", unavailable: seats)
+            throw Problem.unknownSeats(seats)
         case .notHeld(let seats):
-            throw Problem(.notHeld, "You do not hold these seats, or no longer.", unavailable: seats)
+            throw Problem(
+                .notHeld,
+                "You do not hold \(seats.list), or no longer; only seats that you hold can be ordered.",
+                unavailable: seats
+            )
         case .unavailable(let seats):
-            throw Problem(.seatUnavailable, "These seats are taken.", unavailable: seats)
+            throw Problem(.seatUnavailable, "Somebody else has \(seats.list); choose others.", unavailable: seats)
         case .notOpen:
-            throw Problem(.eventNotOpen, "Seats can be ordered only while the sale is open.")
+            let status = event.status.rawValue
+            throw Problem(.eventNotOpen, "Seats can be ordered while the sale is open or paused; it is \(status).")
         case .limitExceeded(let most):
             throw Problem.limitExceeded(most)
         }
@@ -111,7 +116,7 @@ struct OrderRoutes: Sendable {
         case .unknownMethod:
             throw Problem(
                 .paymentMethodUnknown,
-                "This payment method is not offered.",
+                "This payment method is not offered here.",
                 errors: [.init("paymentMethod", "is not offered")]
             )
         }
@@ -125,16 +130,20 @@ struct OrderRoutes: Sendable {
         let body = try await request.wholeBody(upTo: 64 * 1024)
         switch try await orders.applyWebhook(signature: signature, body: Array(body.readableBytesView)) {
         case .applied, .repeated: return .json(Payload())
-        case .invalidSignature: throw Problem(.invalidSignature, "The signature does not fit the body.")
-        case .tooOld: throw Problem(.malformedRequest, "The signature is older than 300 seconds.")
+        case .invalidSignature:
+            let name = "X-Holdfast-Signature"
+            throw Problem(.invalidSignature, "\(name) is missing, cannot be read, or does not fit the body.")
+        case .tooOld:
+            let most = Int(WebhookSignature.tolerance.components.seconds)
+            throw Problem(.malformedRequest, "The signature's time is over \(most) seconds off.", limit: most)
         case .malformed(let detail): throw Problem(.malformedRequest, detail)
-        case .unknownPayment: throw Problem(.notFound, "There is no such payment.")
+        case .unknownPayment: throw Problem(.notFound, "There is no payment with this paymentId and reservationId.")
         }
     }
 }
 
 extension Problem {
     fileprivate static func wrongState(_ reservation: Reservation, _ wish: String) -> Problem {
-        Problem(.reservationState, "The reservation is \(reservation.status.rawValue) and cannot \(wish).")
+        Problem(.reservationState, "The reservation is \(reservation.status.rawValue); only a pending one can \(wish).")
     }
 }

@@ -40,7 +40,7 @@ extension SocketGateway {
         _ socket: Socket,
         _ event: Event
     ) async throws -> SelectionPayload {
-        let selection = try outcome.granted()
+        let selection = try outcome.granted(in: event)
         if !selection.seats.isEmpty {
             let isNew = !sockets.has(socket.identity.user, in: Whereabouts(place: .seats, event: event.id))
             try await enter(Whereabouts(place: .seats, event: event.id), socket)
@@ -53,9 +53,11 @@ extension SocketGateway {
         answer("join-seat-selection", EventReference.self) { socket, payload in
             let user = socket.identity.user
             let event = try await events.existing(payload.eventId)
-            guard try await waitingRoom.standing(of: user, in: event).mayEnter else {
-                throw Problem(.notAdmitted, "Your turn has not come: join the queue and wait to be let in.")
+            let standing = try await waitingRoom.standing(of: user, in: event)
+            guard standing != .closed else {
+                throw Problem(.eventNotOpen, "The sale is closed; its seats cannot be chosen any more.")
             }
+            guard standing.mayEnter else { throw Problem.notAdmitted }
             try await enter(Whereabouts(place: .seats, event: event.id), socket)
             async let noted: Void = presence.enter(.seats, of: event.id, user: user)
             // Read after the subscription, so that no message falls between this answer and the first one.

@@ -1,3 +1,4 @@
+import Events
 import HoldfastCore
 import Seating
 
@@ -63,7 +64,7 @@ struct SelectionRefusal: Error {
 
 extension SelectionOutcome {
     /// - Throws: ``SelectionRefusal`` for every answer but a granted selection.
-    func granted() throws(SelectionRefusal) -> Selection {
+    func granted(in event: Event) throws(SelectionRefusal) -> Selection {
         switch self {
         case .selected(let selection):
             return selection
@@ -81,20 +82,18 @@ extension SelectionOutcome {
             let detail = "Your choice would leave \(seats.list) alone; take it too, or move your seats by one."
             throw SelectionRefusal(problem: Problem(.orphanSeat, detail, errors: errors), selection: selection)
         case .unknownSeats(let seats):
-            throw .init(.seatNotFound, "The event has no \(seats.list); take the names from its layout.", seats, nil)
+            throw SelectionRefusal(problem: .unknownSeats(seats), selection: nil)
         case .unknownAreas(let names):
             let errors = names.prefix(20).map { Problem.FieldError("generalAdmission.\($0)", "is no standing area") }
             let detail = "The event has no such standing area; it lists its own in generalAdmission."
             throw SelectionRefusal(problem: Problem(.invalid, detail, errors: errors), selection: nil)
         case .notAdmitted(let selection):
-            throw .init(.notAdmitted, "Your turn has not come: join the queue and wait to be let in.", [], selection)
+            throw SelectionRefusal(problem: .notAdmitted, selection: selection)
         case .notOpen(let selection):
-            throw .init(
-                .eventNotOpen,
-                "Seats can be chosen only while the sale is open; what you hold stays yours until its time is over.",
-                [],
-                selection
-            )
+            let detail =
+                "Seats can be chosen only while the sale is open; it is \(event.status.rawValue). "
+                + "What you hold stays yours until its time is over."
+            throw .init(.eventNotOpen, detail, [], selection)
         case .limitExceeded(let most, let selection):
             throw SelectionRefusal(problem: .limitExceeded(most), selection: selection)
         case .noneLeft(let selection):
@@ -110,7 +109,7 @@ extension SelectionOutcome {
 
 extension [SeatID] {
     /// For a sentence: a few of them by name.
-    fileprivate var list: String {
+    var list: String {
         let named = prefix(6).map(\.rawValue).joined(separator: ", ")
         return count > 6 ? "\(named) and \(count - 6) more" : named
     }
@@ -123,11 +122,18 @@ extension SelectionRefusal {
 }
 
 extension Problem {
+    static let notAdmitted = Problem(.notAdmitted, "Your turn has not come: join the queue and wait to be let in.")
+
+    static func unknownSeats(_ seats: [SeatID]) -> Problem {
+        Problem(.seatNotFound, "The event has no \(seats.list); take the names from its layout.", unavailable: seats)
+    }
+
     static func limitExceeded(_ most: Int) -> Problem {
         Problem(
             .limitExceeded,
             "One person may have at most \(most) seats of this event, held, reserved and paid together; give some back.",
-            errors: [.init("seatIds", "would make more than \(most) seats")]
+            errors: [.init("seatIds", "would make more than \(most) seats")],
+            limit: most
         )
     }
 }
@@ -140,12 +146,9 @@ extension ExtendOutcome {
         case .nothingHeld(let selection):
             throw .init(.notHeld, "You hold no seats of this event; choose some first.", [], selection)
         case .limitReached(let selection):
-            throw .init(
-                .extensionLimit,
-                "The hold was extended as often as it may be; reserve the seats before it ends.",
-                [],
-                selection
-            )
+            let most = Selection.maxExtensions
+            let detail = "The hold was extended \(most) times, as often as it may be; reserve the seats before it ends."
+            throw SelectionRefusal(problem: Problem(.extensionLimit, detail, limit: most), selection: selection)
         }
     }
 }

@@ -74,8 +74,8 @@ final class SeatRelay: Sendable {
             if let actor { news.changed(by: actor, in: event) }
         case .extended(let actor):
             news.changed(by: actor, in: event)
-        case .holdExpired(let user, let seats, let expiresAt):
-            notify(user, "hold-expired", event, seats, expiresAt)
+        case .holdExpired(let user, let seats, let expiresAt, let why):
+            notify(user, "hold-expired", event, seats, expiresAt, why)
         case .holdExpiring(let user, let seats, let expiresAt):
             notify(user, "hold-expiring", event, seats, expiresAt)
         case .reset(let seq):
@@ -151,8 +151,15 @@ final class SeatRelay: Sendable {
         for event in sequences.withLock({ Array($0.keys) }) { step(event) { [$0.resubscribed()] } }
     }
 
-    private func notify(_ user: UserID, _ name: String, _ event: EventID, _ seats: [SeatID], _ expiresAt: ServerTime) {
-        let payload = HoldNoticePayload(eventId: event, seatIds: seats, expiresAt: expiresAt)
+    private func notify(
+        _ user: UserID,
+        _ name: String,
+        _ event: EventID,
+        _ seats: [SeatID],
+        _ expiresAt: ServerTime,
+        _ why: SeatMessage.HoldEnd? = nil
+    ) {
+        let payload = HoldNoticePayload(eventId: event, seatIds: seats, expiresAt: expiresAt, reason: why)
         for socket in sockets.sockets(of: user) { socket.emit(name, payload) }
     }
 
@@ -174,4 +181,6 @@ private struct HoldNoticePayload: Encodable, Sendable {
     let eventId: EventID
     let seatIds: [SeatID]
     let expiresAt: ServerTime
+    /// With `hold-expired`.
+    let reason: SeatMessage.HoldEnd?
 }

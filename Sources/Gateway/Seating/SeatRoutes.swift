@@ -37,9 +37,13 @@ struct SeatRoutes: Sendable {
 
     private func snapshot(_ request: Request, _ context: GatewayContext) async throws -> Response {
         let event = try await events.existing(context.eventID())
+        let format = request.uri.queryParameters["format"]
+        guard format == nil || format == "compact" else {
+            throw Problem.invalid(.init("format", "must be compact, or left out for the whole map"))
+        }
         let snapshot = try await seating.snapshot(of: event)
         let layout = try await events.layout(of: event)
-        let isCompact = request.uri.queryParameters["format"] == "compact"
+        let isCompact = format == "compact"
         return .json(
             bytes: isCompact
                 ? try SeatMapJSON.compact(event, layout, snapshot) : try await answers.full(event, layout, snapshot)
@@ -82,7 +86,7 @@ struct SeatRoutes: Sendable {
             in: event,
             options: SelectionOptions(alternatives: body.alternatives ?? false, request: body.requestId)
         )
-        let selection = try outcome.selectionOrProblem()
+        let selection = try outcome.selectionOrProblem(in: event)
         await noteSeats(of: signedIn.userID, in: event, context)
         return .json(SelectionPayload(selection, wanted: seats, showsGiven: true))
     }
@@ -123,11 +127,12 @@ struct SeatRoutes: Sendable {
         }
         let admin = try await authenticator.administrator(request)
         let seats = try await request.json(Body.self).seatIds
+        guard !seats.isEmpty else { throw Problem.invalid(.init("seatIds", "must name at least one seat")) }
         let event = try await events.existing(context.eventID())
         let layout = try await events.layout(of: event)
         let unknown = seats.filter { layout.ordinal(of: $0) == nil }
         guard unknown.isEmpty else {
-            throw Problem(.seatNotFound, "The event has no such seats.", unavailable: unknown)
+            throw Problem.unknownSeats(unknown)
         }
         let changed = try await seating.setBlocked(isBlocked, seats, in: event)
         let action = isBlocked ? "admin.seats.blocked" : "admin.seats.unblocked"
@@ -156,7 +161,7 @@ struct SeatRoutes: Sendable {
         let event = try await events.existing(body.eventId)
         let options = SelectionOptions(request: body.requestId)
         let outcome = try await seating.bestAvailable(body.wish, options: options, by: signedIn.userID, in: event)
-        let selection = try outcome.selectionOrProblem()
+        let selection = try outcome.selectionOrProblem(in: event)
         await noteSeats(of: signedIn.userID, in: event, context)
         return .json(SelectionPayload(selection, showsGiven: true))
     }
@@ -201,7 +206,7 @@ struct ExtendRequest: Decodable, Sendable {
 }
 
 extension SelectionOutcome {
-    fileprivate func selectionOrProblem() throws(Problem) -> Selection {
-        do { return try granted() } catch { throw error.problem }
+    fileprivate func selectionOrProblem(in event: Event) throws(Problem) -> Selection {
+        do { return try granted(in: event) } catch { throw error.problem }
     }
 }

@@ -40,7 +40,7 @@ struct Authenticator: Sendable {
             throw Problem(.sessionExpired, "The token does not belong to the session that X-Session-ID names.")
         }
         guard signedIn.user.grants.mayUseService(of: requiredGroup) else {
-            throw Problem(.forbidden, "This service is open to members of a group only.")
+            throw Problem.groupRequired
         }
         return signedIn
     }

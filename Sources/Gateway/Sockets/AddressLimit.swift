@@ -8,7 +8,7 @@ import Synchronization
 /// - Bounds: `most` per address (`MAX_CONNECTIONS_PER_ADDRESS`); past it handshakes are refused with 503. The table
 ///   holds only addresses that have a socket.
 final class AddressLimit: Sendable {
-    private let most: Int
+    let most: Int
     private let counts = Mutex<[String: Int]>([:])
 
     init(most: Int) { self.most = most }

@@ -28,32 +28,47 @@ extension SocketGateway {
         var seq: Int64?
     }
 
+    /// What lies between the tries: a store that is full for a moment should not cost a person what they had on their
+    /// screen, and what they ask for meanwhile waits no longer than this.
+    private static let pauses: [Duration] = [.milliseconds(100), .milliseconds(400), .milliseconds(1_600)]
+
     /// Puts the socket back into its rooms, then tells the person what they have. Says nothing without live state.
     func restore(_ socket: Socket) async {
-        let user = socket.identity.user
-        do {
-            guard let state = try await presence.state(of: user) else { return }
-            var restored = Restored(lastActivity: state.lastActivity)
-            if let event = try await live(state.eventID) {
-                try await enter(Whereabouts(place: .event, event: event.id), socket)
-                announcer.entered(event, socket)
-                _ = try await presence.arrive(user, in: event.id)
-                rooms.mark(event.id)
-                restored.eventId = event.id
+        var pauses = Self.pauses[...]
+        while true {
+            do {
+                return try await restores.through { try await bringBack(socket) }
+            } catch {
+                guard let pause = pauses.popFirst(), socket.isConnected else {
+                    // Nothing is lost: state, place and holds live in the stores, and the client asks for them as usual.
+                    return logger.warning("restore failed", metadata: ["error": "\(error)"])
+                }
+                // Not all at the same moment again.
+                try? await Task.sleep(for: pause * Double.random(in: 0.5...1))
             }
-            if let event = try await live(state.seatEventID ?? state.queueEventID ?? state.eventID) {
-                try await restoreSeats(event, inRoom: state.seatEventID == event.id, user, socket, &restored)
-            }
-            // Last, so that its place is as fresh as can be.
-            if let event = try await live(state.queueEventID) {
-                try await restoreQueue(event, user, socket, &restored)
-            }
-            sessionGuard.noteActivity(socket)
-            if !restored.isEmpty { socket.emit("session-restored", restored) }
-        } catch {
-            // Nothing is lost: state, place and holds live in the stores, and the client asks for them as usual.
-            logger.warning("restore failed", metadata: ["error": "\(error)"])
         }
+    }
+
+    private func bringBack(_ socket: Socket) async throws {
+        let user = socket.identity.user
+        guard let state = try await presence.state(of: user) else { return }
+        var restored = Restored(lastActivity: state.lastActivity)
+        if let event = try await live(state.eventID) {
+            try await enter(Whereabouts(place: .event, event: event.id), socket)
+            announcer.entered(event, socket)
+            _ = try await presence.arrive(user, in: event.id)
+            rooms.mark(event.id)
+            restored.eventId = event.id
+        }
+        if let event = try await live(state.seatEventID ?? state.queueEventID ?? state.eventID) {
+            try await restoreSeats(event, inRoom: state.seatEventID == event.id, user, socket, &restored)
+        }
+        // Last, so that its place is as fresh as can be.
+        if let event = try await live(state.queueEventID) {
+            try await restoreQueue(event, user, socket, &restored)
+        }
+        sessionGuard.noteActivity(socket)
+        if !restored.isEmpty { socket.emit("session-restored", restored) }
     }
 
     private func live(_ id: EventID?) async throws -> Event? {

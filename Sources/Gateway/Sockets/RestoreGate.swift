@@ -20,10 +20,10 @@ final class RestoreGate: Sendable {
 
     private let state = Mutex(State())
 
-    func through<Result>(_ body: () async -> Result) async -> Result {
+    func through<Result>(_ body: () async throws -> Result) async rethrows -> Result {
         await enter()
         defer { leave() }
-        return await body()
+        return try await body()
     }
 
     private func enter() async {

@@ -26,17 +26,18 @@ struct SocketGateway: Sendable {
     let vouch: (@Sendable (String) async throws -> SessionCheck)?
     let standings: StandingWriter
     let logger: Logger
-    private let restores = RestoreGate()
+    let restores = RestoreGate()
 
     func install() {
         namespace.use { socket in try await authenticate(socket) }
         namespace.onConnection { socket in
             sockets.add(socket)
-            await restores.through { await restore(socket) }
+            await restore(socket)
         }
         namespace.onDisconnect { socket, _ in await disconnected(socket) }
         namespace.onUnknownEvent { socket, event in
-            socket.refuse(event, Problem(.unknownEvent, "The service has no such event."), logger: logger)
+            let problem = Problem(.unknownEvent, "The service has no Socket.IO event of this name.")
+            socket.refuse(event, problem, logger: logger)
         }
         addRoomEvents()
         addQueueEvents()
@@ -124,7 +125,7 @@ struct SocketGateway: Sendable {
         switch check {
         case .valid(let signedIn):
             guard signedIn.user.grants.mayUseService(of: requiredGroup) else {
-                throw refusal("Authentication required", .forbidden)
+                throw refusal("Authentication required", .groupRequired)
             }
             socket.data = SocketIdentity(signedIn)
         case .invalidToken: throw refusal("Invalid authentication token", .invalidToken)
@@ -133,16 +134,19 @@ struct SocketGateway: Sendable {
         }
     }
 
-    private struct RefusalData: Encodable { let code: String }
+    private struct RefusalData: Encodable {
+        let code: String
+        let nextStep: String
+    }
 
     private func refusal(_ message: String, _ code: ProblemCode) -> ConnectError {
-        ConnectError(message: message, data: RefusalData(code: code.rawValue))
+        ConnectError(message: message, data: RefusalData(code: code.rawValue, nextStep: code.nextStep))
     }
 
     private func reauthenticate(_ socket: Socket, _ payload: AuthenticatePayload) async throws -> OkPayload {
         switch try await sessions.authenticate(payload.token, orElse: vouch) {
         case .valid(let signedIn) where !signedIn.user.grants.mayUseService(of: requiredGroup):
-            throw Problem(.forbidden, "This service is open to members of a group only.")
+            throw Problem.groupRequired
         case .valid(let signedIn) where signedIn.userID == socket.identity.user:
             socket.data = SocketIdentity(signedIn)
             sessionGuard.checkSoon(socket)

@@ -4,11 +4,13 @@ import Logging
 import Seating
 import SocketIO
 
-/// A refusal as an acknowledgement: `{"ok":false,"code","detail",…}`.
+/// A refusal as an acknowledgement: `{"ok":false,"code","detail","nextStep",…}`.
 struct RefusalPayload: Encodable, Sendable {
     let ok = false
     let code: String
     let detail: String
+    let nextStep: String
+    let limit: Int?
     let errors: [Problem.FieldError]?
     let unavailable: [SeatID]?
     let selectedSeats: [SeatID]?
@@ -19,6 +21,8 @@ struct RefusalPayload: Encodable, Sendable {
         let problem = refusal.problem
         code = problem.code.rawValue
         detail = problem.detail
+        nextStep = problem.code.nextStep
+        limit = problem.limit
         errors = problem.errors.isEmpty ? nil : problem.errors
         unavailable = problem.unavailable.isEmpty ? nil : problem.unavailable
         selectedSeats = refusal.selection?.seats
@@ -70,6 +74,7 @@ extension Socket {
         let refusal =
             (error as? SelectionRefusal)
             ?? SelectionRefusal(problem: Problem(describing: error, logger: logger), selection: nil)
+        RefusalMetrics.shared.refused(refusal.problem.code)
         if event.wantsAck {
             event.ack(RefusalPayload(refusal))
         } else {

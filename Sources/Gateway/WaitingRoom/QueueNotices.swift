@@ -42,9 +42,11 @@ struct QueueNotices: Sendable {
             case .admitted(let user, let expiresAt):
                 await allow(user, event, expiresAt)
             case .expired(let user):
-                emit(user, "queue-entry-expired", Ended(eventId: event, message: "Your time to choose seats is over."))
+                let message = "Your time to choose seats is over. Join the queue again for another turn."
+                emit(user, "queue-entry-expired", Ended(eventId: event, message: message))
             case .cleared(let user):
-                emit(user, "queue-cleared", Ended(eventId: event, message: "The box office cleared the queue."))
+                let message = "The box office cleared the queue. Join again to take a new place."
+                emit(user, "queue-cleared", Ended(eventId: event, message: message))
             case .removed:
                 break
             }

@@ -9,15 +9,6 @@ local claims = call("HMGET", CLAIMS, unpack(seats))
 local changed = {}
 for i, seat in ipairs(seats) do
     if ARGV[6] == "1" and not claims[i] then
-        local holder = call("HGET", HOLDS, seat)
-        local hold = holder and load_hold(holder)
-        if hold then
-            call("HDEL", HOLDS, seat)
-            hold.seats = without(hold.seats, {[seat] = true})
-            store_hold(hold)
-            remember("lost", holder, {seat})
-            notify("x", holder, hold.expires_ms, {seat})
-        end
         call("HSET", CLAIMS, seat, "|blocked")
         changed[#changed + 1] = seat
     elseif ARGV[6] == "0" and claims[i] == "|blocked" then
@@ -25,6 +16,7 @@ for i, seat in ipairs(seats) do
         changed[#changed + 1] = seat
     end
 end
+if ARGV[6] == "1" then take_away(take_holders(changed), "blocked", "b") end
 mark(changed, ARGV[6] == "1" and "r" or "a")
 publish(ARGV[6] == "1" and "r" or "f", changed)
 return done({"OK", epoch, seq})

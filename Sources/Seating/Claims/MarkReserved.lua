@@ -11,8 +11,7 @@ expire_due(100)
 local user, claim, order, seats = ARGV[6], ARGV[7], tonumber(ARGV[8]), arguments(9)
 if call("ZSCORE", FREED, claim) then return done({"OK", epoch, seq}) end
 local before = call("HMGET", CLAIMS, unpack(seats))
-local holders = call("HMGET", HOLDS, unpack(seats))
-local marked, leaving = {}, {}
+local marked = {}
 for i, seat in ipairs(seats) do
     local owner, former, former_order = parse_claim(before[i])
     if former ~= claim and former_order <= order then
@@ -23,23 +22,8 @@ for i, seat in ipairs(seats) do
         call("HINCRBY", CLAIMANTS, user, 1)
         marked[#marked + 1] = seat
     end
-    if holders[i] then
-        leaving[holders[i]] = leaving[holders[i]] or {}
-        table.insert(leaving[holders[i]], seat)
-        call("HDEL", HOLDS, seat)
-    end
 end
-for holder, gone in pairs(leaving) do
-    local hold = load_hold(holder)
-    if hold then
-        hold.seats = without(hold.seats, set_of(gone))
-        store_hold(hold)
-        if holder ~= user then
-            remember("lost", holder, gone)
-            notify("x", holder, hold.expires_ms, gone)
-        end
-    end
-end
+take_away(take_holders(seats), "lost", "t", user)
 mark(marked, "r")
 publish("r", marked, user)
 return done({"OK", epoch, seq})

@@ -5,9 +5,12 @@ package import Redis
 import ServiceLifecycle
 
 /// Moves what became of holds from Redis to PostgreSQL: one instance at a time, every half second.
+///
+/// Some events after others all through that half second, so that a busy sale is no burst of work twice a second; only
+/// what falls behind is moved without a rest.
 package struct HistoryWriter: Service {
     private static let interval: Duration = .milliseconds(500)
-    private static let eventsPerPipeline = 64
+    private static let eventsAtOnce = 32
 
     private let history: SeatHistory
     private let postgres: PostgresClient
@@ -31,9 +34,10 @@ package struct HistoryWriter: Service {
             let start = clock.now
             do {
                 let events = try await events()
-                for first in stride(from: 0, to: events.count, by: Self.eventsPerPipeline) {
-                    let some = Array(events[first..<min(first + Self.eventsPerPipeline, events.count)])
-                    while try await history.move(some), !Task.isCancelled {}
+                for first in stride(from: 0, to: events.count, by: Self.eventsAtOnce) {
+                    let end = min(first + Self.eventsAtOnce, events.count)
+                    while try await history.move(Array(events[first..<end])), !Task.isCancelled {}
+                    try await clock.sleep(until: start + Self.interval * end / events.count)
                 }
             } catch {
                 logger.debug("seat history not moved", metadata: ["error": "\(error)"])

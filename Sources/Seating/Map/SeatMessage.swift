@@ -5,16 +5,26 @@ package import NIOCore
 /// What the scripts publish on an event's channel.
 ///
 /// - Shape: `l`, `f` or `r`, then the seq, the user and the connection that acted, or nothing, and the JSON that goes to
-///   browsers as it is, each after a line feed; `e`, then user and connection; `x` or `w`, then user, expiry in
-///   milliseconds and a JSON array of seats; `z` and a seq.
+///   browsers as it is, each after a line feed; `e`, then user and connection; `x`, `t`, `b` or `w`, then user, expiry
+///   in milliseconds and a JSON array of seats; `z` and a seq.
 package enum SeatMessage: Sendable, Equatable {
+    /// Why seats are not their holder's any more.
+    package enum HoldEnd: String, Encodable, Sendable {
+        /// The hold's time was over.
+        case expired
+        /// PostgreSQL had given the seats to somebody else's order.
+        case lost
+        /// An administrator took the seats off sale.
+        case blocked
+    }
+
     /// To everyone in the seat room. `payload` is `{"eventId","seatIds","seq"}`, ready to be sent.
     /// `by` is whose seats they are, for instances only: it is told to nobody else.
     case change(SeatChange.Kind, seq: Int64, payload: ByteBuffer, by: SeatActor? = nil)
     /// A hold has more time.
     case extended(by: SeatActor)
     /// To the holder only: these seats are no longer theirs.
-    case holdExpired(user: UserID, seats: [SeatID], expiresAt: ServerTime)
+    case holdExpired(user: UserID, seats: [SeatID], expiresAt: ServerTime, why: HoldEnd)
     /// To the holder only: a minute ahead, or less for short holds.
     case holdExpiring(user: UserID, seats: [SeatID], expiresAt: ServerTime)
     /// The state was rebuilt and holds are gone: whatever was known before `seq` no longer counts.
@@ -40,16 +50,22 @@ package enum SeatMessage: Sendable, Equatable {
         case UInt8(ascii: "e"):
             guard let user = Self.readLine(&bytes).flatMap({ UserID($0) }) else { return nil }
             self = .extended(by: SeatActor(user: user, connection: String(buffer: bytes)))
-        case UInt8(ascii: "x"), UInt8(ascii: "w"):
+        case UInt8(ascii: "x"), UInt8(ascii: "t"), UInt8(ascii: "b"), UInt8(ascii: "w"):
             guard let user = Self.readLine(&bytes).flatMap({ UserID($0) }),
                 let expiresAtMs = Self.readLine(&bytes).flatMap({ Int64($0) }),
                 let seats = try? JSONDecoder().decode([SeatID].self, from: Data(bytes.readableBytesView))
             else { return nil }
             let expiresAt = ServerTime(millisecondsSinceEpoch: expiresAtMs)
-            self =
-                type == UInt8(ascii: "x")
-                ? .holdExpired(user: user, seats: seats, expiresAt: expiresAt)
-                : .holdExpiring(user: user, seats: seats, expiresAt: expiresAt)
+            switch type {
+            case UInt8(ascii: "x"):
+                self = .holdExpired(user: user, seats: seats, expiresAt: expiresAt, why: .expired)
+            case UInt8(ascii: "t"):
+                self = .holdExpired(user: user, seats: seats, expiresAt: expiresAt, why: .lost)
+            case UInt8(ascii: "b"):
+                self = .holdExpired(user: user, seats: seats, expiresAt: expiresAt, why: .blocked)
+            default:
+                self = .holdExpiring(user: user, seats: seats, expiresAt: expiresAt)
+            }
         case UInt8(ascii: "z"):
             guard let seq = Int64(String(buffer: bytes)) else { return nil }
             self = .reset(seq: seq)

@@ -13,6 +13,8 @@ enum SeatScript {
     static let block = action("BlockSeats", PackageResources.BlockSeats_lua)
     static let showSeats = action("ShowSeats", PackageResources.ShowSeats_lua)
     static let showChanges = action("ShowChanges", PackageResources.ShowChanges_lua)
+    static let inspect = action("InspectSeats", PackageResources.InspectSeats_lua)
+    static let correct = action("CorrectSeats", PackageResources.CorrectSeats_lua)
     static let rebuild = RedisScript(name: "RebuildSeats", source: PackageResources.RebuildSeats_lua)
 
     private static func action(_ name: String, _ source: [UInt8]) -> RedisScript {

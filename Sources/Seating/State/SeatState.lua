@@ -45,7 +45,7 @@ if not epoch or epoch < tonumber(ARGV[2]) then return {"REBUILD"} end
 if epoch > tonumber(ARGV[2]) then return {"EPOCH", epoch} end
 
 -- Lua writes large numbers with an exponent; Redis and JSON want digits.
-local function digits(number) return string.format("%.0f", number) end
+local function digits(number) return string.format("%d", number) end
 
 local function ordinal_of(place) return tonumber(string.match(place, "^%d+")) end
 local function id_of(place) return string.match(place, "^%d+:(.*)$") end
@@ -79,7 +79,8 @@ local function publish(kind, places, user)
     has_changed = has_changed or #places > 0
 end
 
--- Tells one holder. kind: x expired, w expiring. Not logged: whoever missed it reads their selection.
+-- Tells one holder. kind: w expiring; the others say that the places are not theirs any more: x expired, t taken by
+-- another's order, b taken off sale. Not logged: whoever missed it reads their selection.
 local function notify(kind, user, expires_ms, places)
     published[#published + 1] = kind .. user .. "\n" .. digits(expires_ms) .. "\n" .. json_array(places)
 end
@@ -108,7 +109,8 @@ local function mark(places, letter)
 end
 
 -- Remembers a step of a hold for support: held, extended, released (by its holder), expired, lost (PostgreSQL gave the
--- seats to another). Should nobody move the entries away for long, the oldest go.
+-- seats to another), blocked (an administrator took them off sale). Should nobody move the entries away for long, the
+-- oldest go.
 local function remember(action, user, places)
     if #places == 0 then return end
     local ids = {}
@@ -211,6 +213,37 @@ local function set_of(seats)
     local set = {}
     for _, seat in ipairs(seats) do set[seat] = true end
     return set
+end
+
+-- Who holds which of `places`; these leave HOLDS, and the holds with `take_away`.
+local function take_holders(places)
+    local leaving = {}
+    local holders = #places > 0 and call("HMGET", HOLDS, unpack(places)) or {}
+    for i, place in ipairs(places) do
+        local holder = holders[i]
+        if holder then
+            leaving[holder] = leaving[holder] or {}
+            table.insert(leaving[holder], place)
+            call("HDEL", HOLDS, place)
+        end
+    end
+    return leaving
+end
+
+-- Ends what people hold of places that PostgreSQL has decided about, and tells everybody but `user`, whose wish it was.
+-- action: as in `remember`; kind: as in `notify`.
+local function take_away(leaving, action, kind, user)
+    for holder, gone in pairs(leaving) do
+        local hold = load_hold(holder)
+        if hold then
+            hold.seats = without(hold.seats, set_of(gone))
+            store_hold(hold)
+            if holder ~= user then
+                remember(action, holder, gone)
+                notify(kind, holder, hold.expires_ms, gone)
+            end
+        end
+    end
 end
 
 -- Whose claim it is, which one, and its order, 0 if it was read from PostgreSQL; nil, nil, 0 without a claim.

@@ -12,9 +12,9 @@ import Synchronization
 /// state is rebuilt from PostgreSQL before the event takes another action.
 final class SeatState: Sendable {
     private let redis: RedisClient
-    private let postgres: PostgresClient
+    let postgres: PostgresClient
     private let passesKey: @Sendable (EventID) -> String
-    private let logger: Logger
+    let logger: Logger
     /// The time that scripts are given: 0 is the Redis server's clock. Tests set another.
     private let nowMs: @Sendable () -> Int64
     /// One entry per event that this instance has touched; some 100 bytes each.

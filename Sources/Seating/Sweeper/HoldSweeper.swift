@@ -6,8 +6,9 @@ import ServiceLifecycle
 
 /// Ends holds that nobody asks about, and warns of those that end soon.
 ///
-/// One instance at a time does it, every 250 ms, for every event whose seats have a state. So a hold is announced as
-/// released well within a second of its end, even if the instance that granted it is dead.
+/// One instance at a time does it, for every event whose seats have a state: every 250 ms where something is due, and where
+/// nothing is, as soon as a hold given meanwhile could be; see ``SweepRound``. So a hold is announced as released well
+/// within a second of its end, even if the instance that granted it is dead.
 package struct HoldSweeper: Service {
     private static let interval: Duration = .milliseconds(250)
     /// How old the list of events may be. A new event is swept before its first hold, of a second or more, ends.
@@ -53,7 +54,7 @@ package struct HoldSweeper: Service {
                 if listedAt.map({ start - $0 >= Self.listLifetime }) ?? true,
                     let events = try? await events()
                 {
-                    round.list(events)
+                    round.list(events, now: start)
                     listedAt = start
                 }
                 while try await sweep(&round) {}
@@ -64,64 +65,44 @@ package struct HoldSweeper: Service {
         }
     }
 
-    /// Sweeps every listed event once. Returns whether some had more due than one script takes.
+    /// Sweeps every event whose time has come. Returns whether some had more due than one script takes.
     private func sweep(_ round: inout SweepRound) async throws -> Bool {
-        guard !round.events.isEmpty else { return false }
         var isBehind = false
-        var holds: Int64 = 0
-        let events = round.events
+        let events = round.due(at: .now)
         for start in stride(from: 0, to: events.count, by: Self.eventsPerPipeline) {
+            let now = ContinuousClock.now
             let replies = try await seating.state.runEach(
                 SeatScript.sweep,
                 Array(events[start..<min(start + Self.eventsPerPipeline, events.count)]),
                 [RedisArgument(Self.batch)]
             )
             for (event, reply) in replies {
-                let (ended, left) = (try reply.integer(2), try reply.integer(4))
-                if ended == Self.batch { isBehind = true }
-                holds += left
-                round.swept(event, holdsLeft: left)
+                if try reply.integer(2) == Self.batch { isBehind = true }
+                let wait = try reply.integer(5)
+                round.swept(
+                    event,
+                    holdsLeft: try reply.integer(4),
+                    nextDue: wait < 0 ? nil : .milliseconds(wait),
+                    now: now
+                )
             }
         }
-        seating.metrics.held(holds)
+        seating.metrics.held(round.holds)
         return isBehind && !Task.isCancelled
     }
 
-    private func events() async throws -> [(id: EventID, isClosed: Bool)] {
+    private func events() async throws -> [SweepRound.Listed] {
         let rows = try await postgres.query(
             """
-            SELECT events.id::text, events.status = 'closed' FROM events
+            SELECT events.id::text, events.status = 'closed', hold_seconds FROM events
             JOIN seat_epochs ON seat_epochs.event_id = events.id
             """
         )
         return try rows.compactMap { row in
-            let (id, isClosed) = try row.decode((String, Bool).self)
-            return EventID(id).map { ($0, isClosed) }
+            let (id, isClosed, holdSeconds) = try row.decode((String, Bool, Int).self)
+            return EventID(id).map {
+                SweepRound.Listed(id: $0, isClosed: isClosed, holdTime: .seconds(holdSeconds))
+            }
         }
-    }
-}
-
-/// Which events to sweep: all with a seat state, but of the closed ones only those that may still have holds.
-///
-/// A closed event takes no new holds, so once it was found without any it needs no more looks.
-struct SweepRound {
-    private(set) var events: [EventID] = []
-    private var closed: Set<EventID> = []
-    private var finished: Set<EventID> = []
-
-    mutating func list(_ listed: [(id: EventID, isClosed: Bool)]) {
-        // An instance may grant for half a second after the closing, from its cached event; so an event counts as
-        // closed from its second listing.
-        let closedNow = Set(listed.filter(\.isClosed).map(\.id))
-        finished.formIntersection(closedNow)
-        events = listed.map(\.id).filter { !finished.contains($0) }
-        closed = closedNow.intersection(closedBefore)
-        closedBefore = closedNow
-    }
-
-    private var closedBefore: Set<EventID> = []
-
-    mutating func swept(_ event: EventID, holdsLeft: Int64) {
-        if holdsLeft == 0, closed.contains(event) { finished.insert(event) }
     }
 }

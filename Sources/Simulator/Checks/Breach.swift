@@ -8,6 +8,9 @@ package struct Breach: Equatable, Sendable {
         case fenceShared = "two grants had the same fence"
         case holdEndedEarly = "a hold ended before its time"
         case holdEndedTwice = "a hold ended twice"
+        case soldWhilePaused = "a seat was granted while the sale was paused"
+        case admittedWhilePaused = "somebody was let in while the sale was paused"
+        case tabNotTold = "a tab was not told what another tab of the same person chose"
         case messageGap = "a seat message was missing also after sync"
         case messageOrder = "seat messages did not rise by one"
         case messageImpossible = "a seat message did not fit the seat's state"
@@ -19,6 +22,7 @@ package struct Breach: Equatable, Sendable {
         case paymentLost = "a payment answered success was not found again"
         case wrongState = "an order was found in another state than it was left"
         case nonsenseAccepted = "invalid input was accepted"
+        case drawNotFair = "the draw does not hold"
         case database = "the database holds what must not be"
     }
 

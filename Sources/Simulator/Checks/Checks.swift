@@ -12,6 +12,8 @@ package struct Checks: Sendable {
 
     /// `session-restored` comes by itself with the connection; this long it may take on a busy machine.
     static let restorePatience = Duration.seconds(20)
+    /// Seats and passes granted before a pause are told by then.
+    static let pausePatience = Duration.seconds(5)
     /// Breaches that are kept; past it they are counted only.
     static let mostBreaches = 200
 
@@ -20,8 +22,12 @@ package struct Checks: Sendable {
     package var log: SeatLog
     package var claims: SeatClaims
     package var book = OrderBook()
+    private var tabs = TabNews()
+    /// Since when the sale is certainly paused.
+    private var pausedSince: Moment?
     package private(set) var breaches: [Breach] = []
     package private(set) var breachCount = 0
+    package private(set) var breachesOfRule: [Breach.Rule: Int] = [:]
     package private(set) var restored = 0
     /// The wall clock at the beginning, and by how much the service's is ahead of ours.
     private let startedAt: ServerTime
@@ -39,11 +45,14 @@ package struct Checks: Sendable {
 
     package mutating func breach(_ breach: Breach) {
         self.breachCount += 1
+        self.breachesOfRule[breach.rule, default: 0] += 1
         if self.breaches.count < Self.mostBreaches { self.breaches.append(breach) }
     }
 
     private mutating func gather() {
-        for breach in self.claims.takeBreaches() + self.log.takeBreaches() + self.queue.takeBreaches() {
+        for breach in self.claims.takeBreaches() + self.log.takeBreaches() + self.queue.takeBreaches()
+            + self.tabs.takeBreaches()
+        {
             self.breach(breach)
         }
     }
@@ -71,6 +80,7 @@ package struct Checks: Sendable {
 
     package mutating func disconnected(_ fan: Int, _ user: Int, now: Moment) {
         self.queue.disconnected(user, at: now)
+        self.tabs.left(fan, user)
         self.returns[fan] = nil
     }
 
@@ -104,11 +114,11 @@ package struct Checks: Sendable {
         case .joinQueue, .checkQueue: self.queue.sentJoin(user, at: now)
         case .leaveQueue: self.queue.ended(user, at: now)
         case .select(let seats): self.claims.sentSelection(user, keeping: seats, at: now)
+        case .stand: self.claims.sentSelection(user, keeping: [], at: now)
         case .reserve(let seats, _): self.claims.sentOrder(user, seats, at: now)
         case .pay(let id, _): self.book.sentChange(id)
         case .cancel(let id):
-            self.book.sentCancel(id)
-            self.claims.sentCancel(user, self.book.orders[id]?.seats ?? [], at: now)
+            if self.book.sentCancel(id) { self.claims.sentCancel(user, self.book.orders[id]?.seats ?? [], at: now) }
         case .joinEvent, .enter, .look, .bestAvailable, .extend, .nonsense: break
         }
     }
@@ -126,10 +136,12 @@ package struct Checks: Sendable {
         defer { self.gather() }
         switch request {
         case .joinEvent:
-            if answer.isDone { self.known.insert(user) }
+            guard answer.isDone else { break }
+            self.known.insert(user)
+            self.tabs.came(fan, user, at: now)
         case .joinQueue, .checkQueue:
             return self.joined(answer, fan, user, .init(at: sentAt, isHTTP: request.isHTTP), now)
-        case .enter, .select, .bestAvailable, .extend:
+        case .enter, .select, .bestAvailable, .stand, .extend:
             guard let seats = answer.selectedSeats else { break }
             if !seats.isEmpty, let expiresAt = answer.expiresAt, case .select = request {
                 self.compareClocks(expiresAt, sentAt, now, of: user)
@@ -138,7 +150,7 @@ package struct Checks: Sendable {
             guard answer.isDone else { break }
             let until = self.moment(answer.expiresAt)
             let (places, seq) = (self.venue.places(seats), answer.seq ?? 0)
-            self.claims.selection(
+            let isNew = self.claims.selection(
                 user,
                 places,
                 fence: answer.fence,
@@ -147,6 +159,10 @@ package struct Checks: Sendable {
                 sentAt: sentAt,
                 readAt: now
             )
+            if let fence = answer.fence {
+                self.tabs.told(fan, fence)
+                if isNew { self.tabs.chose(fan, user, fence, sentAt: sentAt, at: now) }
+            }
         case .reserve(let seats, _):
             guard answer.httpStatus == 201, let id = answer.reservationId else { break }
             let until = self.moment(answer.expiresAt)
@@ -155,6 +171,10 @@ package struct Checks: Sendable {
         case .pay(let id, _):
             if answer.httpStatus == 200, answer.success == true {
                 self.book.paid(id)
+                self.claims.paid(user, self.book.orders[id]?.seats ?? [], at: now)
+            } else if answer.httpStatus == 202 {
+                // Nobody knows yet; until then the seats stay with the order.
+                self.book.paying(id)
                 self.claims.paid(user, self.book.orders[id]?.seats ?? [], at: now)
             }
         case .cancel(let id):
@@ -208,14 +228,30 @@ package struct Checks: Sendable {
     }
 
     package mutating func admitted(_ user: Int, until: ServerTime?, now: Moment) {
+        if let since = self.pausedSince, since + Self.pausePatience < now, self.queue.wasHere(user, since: since) {
+            self.breach(Breach(.admittedWhilePaused, fans: [user], at: now, "paused since \(since.text)"))
+        }
         self.queue.admitted(user, until: self.moment(until), at: now)
     }
+
+    /// One tab of a person is told what they hold.
+    package mutating func selectionChanged(_ fan: Int, _ fence: Fence?) { self.tabs.told(fan, fence) }
+
+    /// The service has answered that the sale is paused.
+    package mutating func paused(at now: Moment) { self.pausedSince = now }
+
+    /// The sale is about to be opened again.
+    package mutating func resumed() { self.pausedSince = nil }
 
     package mutating func passEnded(_ user: Int, now: Moment) { self.queue.ended(user, at: now) }
 
     package mutating func holdExpired(_ user: Int, now: Moment) { self.claims.holdExpired(user, at: now) }
 
     package mutating func seatMessage(_ kind: SeatLog.Kind, _ seats: [Int32], seq: Int64, now: Moment) {
+        if kind == .locked, let since = self.pausedSince, since + Self.pausePatience < now {
+            let words = "\(self.venue.names(seats).joined(separator: ", ")): message \(seq), paused since \(since.text)"
+            self.breach(Breach(.soldWhilePaused, fans: [], at: now, words))
+        }
         self.log.receive(kind, seats, seq: seq, at: now)
         for release in self.log.takeReleases() { self.claims.released(release.seat, seq: release.seq, at: now) }
         self.gather()
@@ -226,6 +262,7 @@ package struct Checks: Sendable {
     /// Call it a few times a second.
     package mutating func tick(_ now: Moment) {
         self.queue.tick(now)
+        self.tabs.tick(now)
         for (fan, back) in self.returns where back.connectedAt + Self.restorePatience < now {
             self.returns[fan] = nil
             let words = "connected at \(back.connectedAt.text), no session-restored since"

@@ -6,6 +6,8 @@ package struct OrderBook: Sendable {
         case pending(until: Moment)
         /// Asked to pay or to give back, and never told what became of it.
         case unknown
+        /// The provider has not said what became of the payment.
+        case paying
         case paid
         case cancelled
     }
@@ -43,8 +45,16 @@ package struct OrderBook: Sendable {
         if let state = self.orders[id]?.state, case .pending = state { self.orders[id]?.state = .unknown }
     }
 
+    package mutating func paying(_ id: ReservationID) { self.orders[id]?.state = .paying }
     package mutating func paid(_ id: ReservationID) { self.orders[id]?.state = .paid }
-    package mutating func sentCancel(_ id: ReservationID) { self.orders[id]?.state = .unknown }
+    /// Asks to give an order back, which only an unpaid one can be.
+    ///
+    /// - Returns: whether it may be given back: its seats may be somebody else's from now on.
+    package mutating func sentCancel(_ id: ReservationID) -> Bool {
+        guard let order = self.orders[id], order.state != .paid, order.state != .paying else { return false }
+        self.orders[id]?.state = .unknown
+        return true
+    }
     package mutating func cancelled(_ id: ReservationID) { self.orders[id]?.state = .cancelled }
     /// Declined: as if it had not been asked.
     package mutating func declined(_ id: ReservationID, until: Moment) {
@@ -67,13 +77,15 @@ package struct OrderBook: Sendable {
         switch order.state {
         case .paid where found.status != "paid":
             return Breach(.paymentLost, fans: [order.user], at: at, words + "; its payment was answered success")
+        case .paying where found.status != "paying" && found.status != "paid":
+            return Breach(.wrongState, fans: [order.user], at: at, words + "; its payment is not answered yet")
         case .cancelled where found.status != "cancelled" && found.status != "refunded":
             return Breach(.wrongState, fans: [order.user], at: at, words + "; giving it back was answered success")
         case .pending(let until) where until + .seconds(10) < at && found.status != "expired":
             return Breach(.wrongState, fans: [order.user], at: at, words + "; it was to expire at \(until.text)")
         case .pending(let until) where until > at && found.status != "pending":
             return Breach(.wrongState, fans: [order.user], at: at, words + "; it was left unpaid")
-        case .paid, .cancelled, .pending, .unknown: return nil
+        case .paid, .paying, .cancelled, .pending, .unknown: return nil
         }
     }
 }

@@ -79,6 +79,11 @@ package struct QueueOrder: Sendable {
     }
     package var waiting: Int { self.stays.values.count { $0.joinRead != nil && $0.admittedAt == nil } }
 
+    /// Whether a connection of theirs has been there all the time.
+    func wasHere(_ user: Int, since moment: Moment) -> Bool {
+        self.presences[user].map { $0.since < moment } ?? false
+    }
+
     // MARK: What was done and answered
 
     package mutating func connected(_ user: Int, at: Moment) {

@@ -84,6 +84,8 @@ package struct SeatClaims: Sendable {
     // MARK: Answers that were read
 
     /// A person's whole selection, as any answer about seats tells it.
+    ///
+    /// - Returns: whether it is another grant than the one that was known.
     package mutating func selection(
         _ user: Int,
         _ seats: [Int32],
@@ -92,14 +94,14 @@ package struct SeatClaims: Sendable {
         seq: Int64,
         sentAt: Moment,
         readAt: Moment
-    ) {
+    ) -> Bool {
         // What another tab has asked for since may already be undone; the answer to that one will tell.
-        if let drop = self.lastDrop[user], drop > sentAt { return }
+        if let drop = self.lastDrop[user], drop > sentAt { return false }
         let before = self.holds[user]
         guard let fence, !seats.isEmpty else {
             self.holds[user] = nil
             for seat in before?.seats ?? [] { self.end(seat, user, .hold, sentAt) }
-            return
+            return false
         }
         if fence != before?.fence {
             self.checkFence(fence, user, seats.filter { before?.seats.contains($0) != true }, sentAt, readAt)
@@ -109,6 +111,7 @@ package struct SeatClaims: Sendable {
         for seat in seats {
             self.add(Claim(user: user, kind: .hold, since: readAt, until: until, seq: seq), seat, readAt)
         }
+        return fence != before?.fence
     }
 
     package mutating func ordered(_ user: Int, _ seats: [Int32], until: Moment, readAt: Moment) {

@@ -40,10 +40,10 @@ package struct SeatLog: Sendable {
         return self.releases
     }
 
-    /// The map as it was after message `seq`.
+    /// The map as it was after message `seq`; standing places are not on it.
     package mutating func start(_ statuses: [UInt8], seq: Int64) {
-        guard statuses.count == self.states.count else { return }
-        self.states = statuses
+        guard statuses.count == self.venue.numbered else { return }
+        self.states.replaceSubrange(..<statuses.count, with: statuses)
         self.last = seq
         self.waiting = self.waiting.filter { $0.key > seq }
     }

@@ -1,9 +1,9 @@
-import AsyncHTTPClient
+package import AsyncHTTPClient
 import DequeModule
 import NIOCore
 import NIOFoundationCompat
-import NIOHTTP1
-import SocketIOClient
+package import NIOHTTP1
+package import SocketIOClient
 
 /// HTTP requests of one loop's fans. Used on its loop only, which is what makes it Sendable.
 ///
@@ -78,7 +78,7 @@ extension ServerAddress {
         return "\(self.isSecure ? "https" : "http")://\(name):\(self.port)\(path)"
     }
 
-    func request(
+    package func request(
         _ method: HTTPMethod,
         _ path: String,
         token: String,

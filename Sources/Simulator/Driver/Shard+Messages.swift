@@ -14,6 +14,11 @@ extension Shard {
         var expiresAt: ServerTime?
     }
 
+    private struct SelectionMessage: Decodable {
+        let eventId: String
+        let fence: Fence?
+    }
+
     private struct Reset: Decodable { let seq: Int64 }
     private struct Draining: Decodable { let reconnectAfterMs: Int64 }
 
@@ -27,6 +32,12 @@ extension Shard {
                 return
             }
             self.heardOfQueue(index, name, message)
+        case "selection-changed":
+            guard let message = self.read(SelectionMessage.self, payload), message.eventId == self.venue.eventID else {
+                return
+            }
+            let fan = self.fans[index].number
+            self.referee.with { $0.selectionChanged(fan, message.fence) }
         case "hold-expired":
             let (user, now) = (self.fans[index].user, self.now)
             self.referee.with { $0.holdExpired(user, now: now) }

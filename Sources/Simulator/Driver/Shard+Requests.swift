@@ -62,6 +62,10 @@ extension Shard {
         case .bestAvailable(let quantity):
             let payload = RawJSON(trusted: #"{"eventId":"\#(event)","quantity":\#(quantity)}"#)
             return Wire(event: "best-available", payload: payload)
+        case .stand(let area, let count):
+            let places = #"{"\#(self.venue.areas[area])":\#(count)}"#
+            let payload = RawJSON(trusted: #"{"eventId":"\#(event)","seats":[],"generalAdmission":\#(places)}"#)
+            return Wire(event: "seat-selection-changed", payload: payload)
         case .nonsense(let number):
             let (name, payload) = Nonsense.all[number]
             return Wire(event: name, payload: RawJSON(trusted: payload.replacingOccurrences(of: "EVENT", with: event)))
@@ -126,7 +130,7 @@ extension Shard {
         case .joinQueue, .checkQueue: self.tally.record(.join, time)
         case .enter: self.tally.record(.enter, time)
         case .look: self.tally.record(.seatMap, time)
-        case .select, .bestAvailable: self.tally.record(.select, time)
+        case .select, .bestAvailable, .stand: self.tally.record(.select, time)
         case .reserve: self.tally.record(.reserve, time)
         // The slow payment takes three seconds by its nature.
         case .pay(_, let method) where method != "sandbox-slow": self.tally.record(.pay, time)

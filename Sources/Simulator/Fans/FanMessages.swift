@@ -12,6 +12,8 @@ package enum FanRequest: Equatable, Sendable {
     /// Exactly these seats, none to let all go.
     case select([Int32])
     case bestAvailable(Int)
+    /// So many places of a standing area, by its number, and nothing else.
+    case stand(area: Int, count: Int)
     case extend
     case reserve([Int32], key: UInt64)
     case pay(ReservationID, method: String)
@@ -29,6 +31,7 @@ package enum FanRequest: Equatable, Sendable {
         case .look: "look"
         case .select: "select"
         case .bestAvailable: "best available"
+        case .stand: "stand"
         case .extend: "extend"
         case .reserve: "reserve"
         case .pay: "pay"
@@ -41,7 +44,7 @@ package enum FanRequest: Equatable, Sendable {
     package var isHTTP: Bool {
         switch self {
         case .checkQueue, .look, .reserve, .pay, .cancel: true
-        case .joinEvent, .joinQueue, .enter, .select, .bestAvailable, .extend, .leaveQueue, .nonsense: false
+        case .joinEvent, .joinQueue, .enter, .select, .bestAvailable, .stand, .extend, .leaveQueue, .nonsense: false
         }
     }
 }
@@ -80,7 +83,10 @@ package enum FanAction: Equatable, Sendable {
 /// How it ended for a fan.
 package enum FanOutcome: String, Sendable, CaseIterable {
     case bought, cancelled, abandoned, soldOut = "sold out", gaveUp = "gave up", refused, loggedOut = "logged out"
+    case unsettled = "payment not answered"
     case botDone = "bot done"
+    /// The second tab, of somebody who is counted by their first.
+    case lookedOn = "looked on"
 }
 
 /// An acknowledgement or the body of an HTTP answer; what is not in it is nil.

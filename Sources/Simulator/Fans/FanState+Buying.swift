@@ -25,12 +25,13 @@ extension FanState {
         case .enter:
             guard answer.isDone else {
                 self.standing = .outside
+                if self.traits.kind == .onlooker { return self.plan(.end(.lookedOn), at: now) }
                 return self.ask(.joinQueue, at: now + .seconds(1))
             }
             self.entered(now)
         case .look: self.ask(.look, at: now + self.think())
         case .select(let seats): self.selected(seats, answer, now)
-        case .bestAvailable:
+        case .bestAvailable, .stand:
             if answer.isDone { self.decide(now) } else { self.refusedSeats(answer, now) }
         case .extend: self.decide(now)
         case .reserve: self.reserved(answer, now)
@@ -56,6 +57,7 @@ extension FanState {
     private var farewell: FanOutcome {
         if self.hasCancelled { return .cancelled }
         if self.isPaid { return .bought }
+        if self.isUnsettled { return .unsettled }
         if self.traits.kind == .grabber { return .botDone }
         return self.looks > Self.mostLooks ? .soldOut : .gaveUp
     }
@@ -64,6 +66,7 @@ extension FanState {
 
     private static let mostLooks = 6
     private static let mostConflicts = 12
+    private static let mostClosedDoors = 60
 
     /// Back in the room of the event: goes on where the connection was lost.
     private mutating func arrived(_ now: Moment) {
@@ -71,7 +74,9 @@ extension FanState {
             self.mischief += 1
             return self.ask(.nonsense(self.mischief - 1), at: now + self.random.between(.milliseconds(50), .seconds(1)))
         }
-        if let order = self.order, !self.isPaid, !self.hasCancelled {
+        // It is the first tab that queues; this one is told of its person's place and pass all the same.
+        if self.traits.kind == .onlooker { return self.plan(.end(.lookedOn), at: now + self.thinking * 60) }
+        if let order = self.order, !self.isPaid, !self.hasCancelled, !self.isUnsettled {
             return self.ask(.pay(order, method: "sandbox"), at: now + self.think())
         }
         if self.order != nil { return self.ask(.leaveQueue, at: now + self.think()) }
@@ -102,12 +107,16 @@ extension FanState {
     // MARK: The seats
 
     private mutating func entered(_ now: Moment) {
+        if self.traits.kind == .onlooker { return self.plan(.end(.lookedOn), at: now + self.thinking * 15) }
         if self.holds.isEmpty { self.ask(.look, at: now) } else { self.decide(now) }
     }
 
     mutating func saw(_ statuses: [UInt8], _ now: Moment) {
         self.looks += 1
         let wants = self.traits.kind == .grabber ? 4 : self.traits.wants
+        if self.traits.stands, self.conflicts <= 2, let area = self.venue.areas.indices.last {
+            return self.ask(.stand(area: area, count: wants), at: now + self.think())
+        }
         if self.conflicts > Self.mostConflicts || self.traits.asksForBest {
             return self.ask(.bestAvailable(wants), at: now + self.think())
         }
@@ -140,9 +149,18 @@ extension FanState {
         case "NOT_ADMITTED":
             self.standing = .outside
             self.ask(.joinQueue, at: now + self.think())
-        case "LIMIT_EXCEEDED", "EVENT_NOT_OPEN":
+        case "EVENT_NOT_OPEN":
+            // Paused, so people wait; closed for ever, so they go in the end.
+            self.closedDoors += 1
+            if self.closedDoors > Self.mostClosedDoors { return self.ask(.leaveQueue, at: now) }
+            self.ask(.look, at: now + self.random.between(.seconds(2), .seconds(5)))
+        case "LIMIT_EXCEEDED":
             self.looks += 1
             self.ask(self.looks > Self.mostLooks ? .leaveQueue : .look, at: now + self.think())
+        case "SEAT_UNAVAILABLE" where (answer.unavailable ?? []).isEmpty:
+            // There are none left; only what others give back can help now.
+            self.looks += Self.mostLooks
+            self.ask(self.looks > 3 * Self.mostConflicts ? .leaveQueue : .look, at: now + self.think())
         default:
             // Annoyed, so quicker than the first time.
             self.ask(self.looks > 3 * Self.mostConflicts ? .leaveQueue : .look, at: now + self.think() / 2)
@@ -167,7 +185,9 @@ extension FanState {
     mutating func holdEnded(_ now: Moment) {
         self.holds = []
         // An order under way will hear of it by its own answer.
-        guard self.order == nil, self.pending == nil, self.isOnline, self.standing == .admitted else { return }
+        guard self.order == nil, self.pending == nil, self.isOnline, self.standing == .admitted,
+            self.traits.kind != .onlooker
+        else { return }
         self.ask(.look, at: now + self.think())
     }
 
@@ -188,6 +208,7 @@ extension FanState {
             case .plain: "sandbox"
             case .slow: "sandbox-slow"
             case .declinedFirst: "sandbox-decline"
+            case .neverAnswered: "sandbox-never"
             }
         self.ask(.pay(id, method: method), at: now + self.think())
     }
@@ -198,6 +219,10 @@ extension FanState {
         case (200, _) where answer.success == true:
             self.isPaid = true
             if self.traits.cancels { return self.ask(.cancel(order), at: now + self.think()) }
+            self.leave(now)
+        case (202, _):
+            // The provider is silent; the seats stay with the order until it speaks.
+            self.isUnsettled = true
             self.leave(now)
         case (402, _): self.ask(.pay(order, method: "sandbox"), at: now + self.think())
         case (409, "RESERVATION_STATE"):

@@ -32,7 +32,9 @@ package struct FanState: Sendable {
     var order: ReservationID?
     var isPaid = false
     var hasCancelled = false
-    var wasDeclined = false
+    var isUnsettled = false
+    /// How often the sale was not open.
+    var closedDoors = 0
     var hasExtended = false
     var hasChangedMind = false
     var conflicts = 0
@@ -99,6 +101,10 @@ package struct FanState: Sendable {
         case .admitted: self.admitted(now)
         case .passEnded:
             self.standing = .outside
+            if self.traits.kind == .onlooker {
+                self.plan(.end(.lookedOn), at: now)
+                break
+            }
             // Who has seats in the basket goes on with them; the others try again, or have had enough.
             if self.holds.isEmpty, self.order == nil {
                 self.ask(self.random.chance(0.5) ? .joinQueue : .leaveQueue, at: now + self.think())

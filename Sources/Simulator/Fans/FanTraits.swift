@@ -6,20 +6,23 @@ package struct FanTraits: Sendable, Equatable {
         case rejoiner
         /// One of several tabs of the same user.
         case tab
+        /// A person's second tab: looks on and chooses nothing.
+        case onlooker
         /// Takes the best seats and lets them go, many times.
         case grabber
         /// Sends what no client would, then behaves.
         case vandal
 
-        package var isBot: Bool { self != .person }
     }
 
-    package enum Payment: Sendable, Equatable { case plain, slow, declinedFirst }
+    package enum Payment: Sendable, Equatable { case plain, slow, declinedFirst, neverAnswered }
 
     package let kind: Kind
     package let wants: Int
     package let payment: Payment
     package let asksForBest: Bool
+    /// Would rather stand, where there are standing places.
+    package let stands: Bool
     /// Leaves the seats in the basket and goes.
     package let abandons: Bool
     package let extends: Bool
@@ -38,9 +41,9 @@ package struct FanTraits: Sendable, Equatable {
             ? [.rejoiner, .grabber, .vandal].randomElement(using: &random) ?? .vandal : .person
         self.kind = kind ?? drawn
         self.wants = min([1, 2, 2, 2, 3, 4].randomElement(using: &random) ?? 2, most)
-        let payment = random.fraction()
-        self.payment = payment < 0.05 ? .slow : payment < 0.15 ? .declinedFirst : .plain
+        self.payment = Self.payment(plan, random.fraction())
         self.asksForBest = random.chance(0.15)
+        self.stands = random.chance(0.3)
         self.abandons = random.chance(plan.abandoned)
         self.extends = random.chance(0.1)
         self.changesMind = random.chance(0.1)
@@ -48,6 +51,12 @@ package struct FanTraits: Sendable, Equatable {
         self.vanishes = random.chance(0.05)
         self.dropOuts = random.chance(plan.dropOuts) ? 1 + Int(random.next() % 3) : 0
         self.reloads = random.chance(plan.reloads) ? 1 : 0
+    }
+
+    private static func payment(_ plan: SimulationPlan, _ drawn: Double) -> Payment {
+        if drawn < plan.slow { return .slow }
+        if drawn < plan.slow + plan.declined { return .declinedFirst }
+        return drawn < plan.slow + plan.declined + plan.unanswered ? .neverAnswered : .plain
     }
 }
 

@@ -12,6 +12,12 @@ package struct SimulationReport: Encodable, Sendable {
         let maxMs: Double
     }
 
+    /// Something that was looked for, and how often it was found.
+    package struct Check: Encodable, Sendable {
+        let rule: String
+        let breaches: Int
+    }
+
     package struct BreachLine: Encodable, Sendable {
         let rule: String
         let users: [String]
@@ -45,6 +51,7 @@ package struct SimulationReport: Encodable, Sendable {
     package let outcomes: [String: Int]
     package let refusals: [String: Int]
     package let latencies: [Latency]
+    package let checked: [Check]
     package let breaches: Int
     package let shownBreaches: [BreachLine]
 
@@ -78,6 +85,9 @@ package struct SimulationReport: Encodable, Sendable {
         self.latencies = Tally.Measure.allCases.compactMap { measure in
             let times = tally.histogram(measure)
             return times.count > 0 ? Latency(measure.rawValue, times) : nil
+        }
+        self.checked = Breach.Rule.allCases.filter { plan.checks($0, checks.venue) }.map { rule in
+            Check(rule: rule.rawValue, breaches: checks.breachesOfRule[rule] ?? 0)
         }
         self.breaches = checks.breachCount
         self.shownBreaches = checks.breaches.map { breach in
@@ -137,7 +147,8 @@ extension SimulationReport {
             lines.append(Self.row(latency.name, ["\(latency.count)"] + numbers.map { String(format: "%.1f", $0) }))
         }
         lines.append("")
-        lines.append(breaches == 0 ? "No promise was broken." : "\(breaches) BREACHES")
+        lines.append(breaches == 0 ? "No promise was broken. Looked for, and not found:" : "\(breaches) BREACHES")
+        if breaches == 0 { lines += checked.map { "  - \($0.rule)" } }
         for breach in shownBreaches {
             let users = breach.users.isEmpty ? "" : " (\(breach.users.joined(separator: ", ")))"
             lines.append("  \(breach.atSeconds) s  \(breach.rule)\(users): \(breach.evidence)")

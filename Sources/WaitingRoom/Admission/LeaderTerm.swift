@@ -14,6 +14,8 @@ extension QueueLeader {
             var needsRebuild: Bool
             var needsDraw: Bool
             var isWriting = false
+            /// Places passed over since they were last written to the books, for support.
+            var passedOver: [Int64] = []
             /// Since the term began, so that what a dead leader left is written.
             var wasWritten = false
 
@@ -64,6 +66,19 @@ extension QueueLeader {
             state.withLock { state in
                 state.queues[event.id]?.event = event
                 state.queues[event.id]?.readAt = .now
+            }
+        }
+
+        /// - Bounds: a place is passed over once until its person is seen again, so no more than people wait.
+        func passedOver(_ places: [Int64], in event: EventID) {
+            guard !places.isEmpty else { return }
+            state.withLock { $0.queues[event]?.passedOver += places }
+        }
+
+        func takePassedOver(in event: EventID) -> [Int64] {
+            state.withLock { state in
+                defer { state.queues[event]?.passedOver = [] }
+                return state.queues[event]?.passedOver ?? []
             }
         }
 

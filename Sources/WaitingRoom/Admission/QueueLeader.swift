@@ -135,7 +135,9 @@ package struct QueueLeader: Service {
                     let result = try note(tick, of: call.queue, term)
                 else { continue }
                 results.append(result)
-                let mustWrite = !result.admitting.isEmpty || !result.ended.isEmpty || !call.queue.wasWritten
+                term.passedOver(result.passedOver, in: call.queue.id)
+                let isNews = [result.ended, result.passedOver, call.queue.passedOver].contains { !$0.isEmpty }
+                let mustWrite = isNews || !result.admitting.isEmpty || !call.queue.wasWritten
                 if mustWrite, term.beginWriting(call.queue.id, atMost: Self.writesAtOnce) {
                     chosen.append((call.queue, result))
                 }
@@ -204,6 +206,12 @@ package struct QueueLeader: Service {
                     try await waitingRoom.store.note(letIn: letIn, in: queue.id)
                 }
             }
+            // Last, for nobody waits for it. What cannot be written now is lost to support, and to nobody else.
+            try await waitingRoom.store.note(
+                passedOver: term.takePassedOver(in: queue.id),
+                at: result.now,
+                in: queue.id
+            )
         } catch {
             // They keep their slots, and the next tick gives them again.
             waitingRoom.logger.debug("admissions not written", metadata: ["error": "\(error)"])

@@ -11,7 +11,8 @@
 --          down since; expires_at_ms 0: it refused, the place is over
 -- Returns {"rebuild"} if the epochs differ, {"fenced"} if a later leader has ticked, else
 -- {"ok", now_ms, active, total, 1 if the rules are older than known ones, how many passes ended, qseq of each, how many
--- people were let in, qseq of each, user and qseq of each to be written down}. O((chosen + ended + scanned) log waiting), all bounded. A call that lets people in chooses nobody.
+-- people were let in, qseq of each, how many were passed over, qseq of each, user and qseq of each to be written down}.
+-- O((chosen + ended + scanned) log waiting), all bounded. A call that lets people in chooses nobody.
 --
 -- Limits live here, and whoever is chosen holds a slot and has used up a token, so that no leader, however late, can add
 -- to what the one after it chose. A leader that was stopped and goes on meets its own term.
@@ -124,7 +125,7 @@ local left = 0
 if admits and not has_answers and now_ms >= number("hold_until_ms") then
     left = math.min(free, math.floor(tokens / 1000000), most - being_admitted)
 end
-local scanned = 0
+local scanned, passed_over = 0, {}
 while left > 0 and scanned < most_scanned do
     local chunk = redis.call("ZRANGE", waiting, 0, 99, "WITHSCORES")
     if #chunk == 0 then break end
@@ -147,6 +148,7 @@ while left > 0 and scanned < most_scanned do
             passed[#passed + 1] = qseq
             passed[#passed + 1] = user
             forgotten[#forgotten + 1] = user
+            passed_over[#passed_over + 1] = qseq
         end
     end
     redis.call("ZREM", waiting, unpack(taken))
@@ -164,6 +166,8 @@ local answer = {"ok", text(now_ms), active, text(total), is_old and 1 or 0, #end
 for _, qseq in ipairs(ended_places) do answer[#answer + 1] = qseq end
 answer[#answer + 1] = #let_in
 for _, qseq in ipairs(let_in) do answer[#answer + 1] = qseq end
+answer[#answer + 1] = #passed_over
+for _, qseq in ipairs(passed_over) do answer[#answer + 1] = qseq end
 local writable = admits and math.min(most, max_active - active) or 0
 if writable > 0 then
     for _, word in ipairs(redis.call("ZRANGE", admitting, 0, writable - 1, "WITHSCORES")) do

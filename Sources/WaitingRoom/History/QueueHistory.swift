@@ -5,7 +5,10 @@ import Redis
 /// One step of a person's way through the waiting room.
 package struct QueueHistoryEntry: Sendable, Equatable {
     package enum Step: String, Sendable {
-        case joined, admitted
+        case joined
+        /// Their turn came while they were away; the place is kept.
+        case passedOver = "passed-over"
+        case admitted
         case passExpired = "pass-expired"
         case left, cleared
     }
@@ -24,8 +27,8 @@ extension WaitingRoom {
     package func history(of user: UserID, in event: EventID, limit: Int) async throws -> [QueueHistoryEntry] {
         let rows = try await store.postgres.query(
             """
-            SELECT qseq, state, (extract(epoch FROM joined_at) * 1000)::bigint, admitted_at_ms, expires_at_ms,
-                (extract(epoch FROM ended_at) * 1000)::bigint
+            SELECT qseq, state, (extract(epoch FROM joined_at) * 1000)::bigint, passed_over_at_ms, admitted_at_ms,
+                expires_at_ms, (extract(epoch FROM ended_at) * 1000)::bigint
             FROM queue_entries
             WHERE event_id = \(event.rawValue)::uuid AND user_id = \(user.rawValue)
             ORDER BY id DESC LIMIT \(limit)::bigint
@@ -33,8 +36,8 @@ extension WaitingRoom {
         )
         var entries: [QueueHistoryEntry] = []
         for row in rows.reversed() {
-            let (place, state, joinedMs, admittedMs, expiresMs, endedMs) = try row.decode(
-                (Int64?, String, Int64, Int64?, Int64?, Int64?).self
+            let (place, state, joinedMs, passedOverMs, admittedMs, expiresMs, endedMs) = try row.decode(
+                (Int64?, String, Int64, Int64?, Int64?, Int64?, Int64?).self
             )
             func add(_ step: QueueHistoryEntry.Step, _ atMs: Int64?, until expiresMs: Int64? = nil) {
                 guard let atMs else { return }
@@ -48,6 +51,7 @@ extension WaitingRoom {
                 )
             }
             add(.joined, joinedMs)
+            add(.passedOver, passedOverMs)
             add(.admitted, admittedMs, until: expiresMs)
             switch state {
             case "expired": add(.passExpired, endedMs)

@@ -7,6 +7,8 @@
  *     generator rpc     --port N --pid SERVER -n 64 --depth 4 --tokens FILE --events FILE    seats
  *     generator fanout  --port N --pid SERVER -n 1000 --window 8         capacity
  *     generator fanout  --port N --pid SERVER -n 1000 --rate 100         latency
+ *     generator restore --port N --kill ITS_PID --publisher-port OTHER --pid OTHERS -n 5000 --inside 2500 \
+ *                       --tokens FILE --events FILE
  *     generator http    --port N --pid SERVER -n 64 --path /api/auth/me --tokens FILE [--rate 1000]
  *     generator http    --port N --pid SERVER -n 64 --path /api/queue/check/E --tokens FILE --arrivals [--rate 1000]
  *     generator line    --port N --pid SERVER -n 10000 --tokens FILE --events FILE --hold 10
@@ -75,6 +77,7 @@ static double parse(int count, char **arguments, struct load *load, struct optio
         {"tokens", 1, NULL, 'k'}, {"timeout", 1, NULL, 'T'}, {"protocol", 1, NULL, 'x'}, {"seat", 0, NULL, 'S'},
         {"publisher-port", 1, NULL, 'o'}, {"path", 1, NULL, 'a'}, {"store", 1, NULL, 'R'}, {"events", 1, NULL, 'e'},
         {"arrivals", 0, NULL, 'A'},
+        {"inside", 1, NULL, 'i'}, {"kill", 1, NULL, 'K'},
         {NULL, 0, NULL, 0},
     };
     double timeout = 60;
@@ -85,6 +88,8 @@ static double parse(int count, char **arguments, struct load *load, struct optio
         case 'p': load->port = (uint16_t)number(name, optarg, 1, 65535); break;
         case 'o': load->publisher_port = (uint16_t)number(name, optarg, 1, 65535); break;
         case 'P': add_server(&options->servers, (pid_t)number(name, optarg, 1, 4194304)); break;
+        case 'K': options->doomed = (pid_t)number(name, optarg, 2, 4194304); break;
+        case 'i': options->inside = (uint32_t)number(name, optarg, 0, MAX_CONNECTIONS); break;
         case 'R': options->servers.store = (pid_t)number(name, optarg, 1, 4194304); break;
         case 'x': load->protocol = protocol_named(optarg); break;
         case 'a': options->path = optarg; break;
@@ -118,13 +123,14 @@ int main(int count, char **arguments) {
     load.protocol = protocol_named("socketio");
     struct options options = {.connections = 64, .depth = 4, .window = 8, .size = 200, .seconds = 3, .warm_up = 1,
                               .hold = 2, .grace = 3, .path = "/"};
-    if (count < 2) give_up("the first argument is a mode: connect, reconnect, rpc, fanout, http or line");
+    if (count < 2) give_up("the first argument is a mode: connect, reconnect, restore, rpc, fanout, http or line");
     const char *mode = arguments[1];
     double timeout = parse(count - 1, arguments + 1, &load, &options);
     bool fanout = strcmp(mode, "fanout") == 0;
     load.has_publisher = fanout;
     load.count = options.connections + (fanout ? 1 : 0); /* the last one publishes */
-    load.retries = strcmp(mode, "reconnect") == 0;
+    bool restore = strcmp(mode, "restore") == 0;
+    load.retries = restore || strcmp(mode, "reconnect") == 0;
     load.give_up_at = now_ns() + (int64_t)(timeout * 1e9);
     signal(SIGPIPE, SIG_IGN);
     /* Sleeps end up to 50 µs late by default, which would be in every paced latency. */
@@ -133,11 +139,12 @@ int main(int count, char **arguments) {
     if (strcmp(mode, "http") == 0) return run_http(&load, &options);
     load_prepare(&load);
     if (strcmp(mode, "connect") == 0) status = run_connect(&load, &options);
+    else if (restore) status = run_restore(&load, &options);
     else if (load.retries) status = run_reconnect(&load, &options);
     else if (strcmp(mode, "rpc") == 0) status = run_rpc(&load, &options);
     else if (strcmp(mode, "line") == 0) status = run_line(&load, &options);
     else if (fanout) status = run_fanout(&load, &options);
-    else give_up("%s is no mode: connect, reconnect, rpc, fanout, http or line", mode);
+    else give_up("%s is no mode: connect, reconnect, restore, rpc, fanout, http or line", mode);
     load_close(&load);
     return status;
 }

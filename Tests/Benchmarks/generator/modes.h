@@ -20,6 +20,8 @@ struct options {
     bool arrivals;     /* http: POST, each token once */
     char **events;     /* rpc: choose seats of these events, one per connection in turn; see rpc.c */
     uint32_t event_count;
+    pid_t doomed;      /* restore: the process that is killed */
+    uint32_t inside;   /* restore: so many are let in and hold a seat; the others wait */
     double seconds;    /* measured time */
     double warm_up;    /* seconds of the same load before it, not counted */
     double hold;       /* connect: seconds from the last connection to the reading of memory */
@@ -30,6 +32,7 @@ enum { MAX_SIZE = 2048, MAX_CONNECTIONS = 60000, MAX_DEPTH = 256, MAX_WINDOW = 4
 
 int run_connect(struct load *load, const struct options *options);
 int run_reconnect(struct load *load, const struct options *options);
+int run_restore(struct load *load, const struct options *options);
 int run_rpc(struct load *load, const struct options *options);
 int run_fanout(struct load *load, const struct options *options);
 int run_http(struct load *load, const struct options *options);

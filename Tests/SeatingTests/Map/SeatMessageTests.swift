@@ -16,12 +16,16 @@ import Testing
         #expect(SeatMessage(ByteBuffer(string: "eann\ntab-1")) == .extended(by: ann))
     }
 
-    @Test("A notice names its holder and seats")
-    func notice() throws {
+    @Test(
+        "A notice names its holder, the seats, and why they are gone",
+        arguments: [("x", .expired), ("t", .lost), ("b", .blocked)] as [(String, SeatMessage.HoldEnd)]
+    )
+    func notice(_ kind: String, _ why: SeatMessage.HoldEnd) throws {
         let seat = try #require(SeatID("VIP-1-1"))
         let user = try #require(UserID("ann"))
-        let message = SeatMessage(ByteBuffer(string: "x\(user)\n1500\n[\"VIP-1-1\"]"))
-        #expect(message == .holdExpired(user: user, seats: [seat], expiresAt: ServerTime(millisecondsSinceEpoch: 1500)))
+        let end = ServerTime(millisecondsSinceEpoch: 1500)
+        let message = SeatMessage(ByteBuffer(string: "\(kind)\(user)\n1500\n[\"VIP-1-1\"]"))
+        #expect(message == .holdExpired(user: user, seats: [seat], expiresAt: end, why: why))
     }
 
     @Test(

@@ -60,8 +60,10 @@ struct HoldSweeperRedisTests {
                     var seqs: [Int64] = []
                     for await message in messages {
                         if case .change(_, let seq, _, _) = message { seqs.append(seq) }
-                        guard case .holdExpired(let user, let gone, let expiresAt) = message else { continue }
-                        #expect(user == ann && gone == seats && expiresAt == end)
+                        guard case .holdExpired(let user, let gone, let expiresAt, let why) = message else {
+                            continue
+                        }
+                        #expect(user == ann && gone == seats && expiresAt == end && why == .expired)
                         break
                     }
                     #expect(ServerTime.now >= end)

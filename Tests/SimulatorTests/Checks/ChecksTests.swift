@@ -168,10 +168,23 @@ import Testing
         _ = history.order(1, [0], at: 1)
         _ = history.order(2, [0], at: 62)
         let id = history.order(3, [1], at: 63)
-        history.pay(3, id, at: 64)
         history.checks.sent(.cancel(id), 3, now: .seconds(65))
         _ = history.order(4, [1], at: 65.001)
         #expect(history.rules.isEmpty)
+    }
+
+    @Test("A paid order is not given back: asking in vain changes nothing of whose seat it is")
+    func paidIsKept() {
+        var history = History()
+        let id = history.order(1, [0], at: 1)
+        history.pay(1, id, at: 2)
+        history.checks.sent(.cancel(id), 1, now: .seconds(3))
+        var refusal = FanAnswer()
+        (refusal.httpStatus, refusal.code) = (409, "RESERVATION_STATE")
+        history.checks.answered(.cancel(id), refusal, 1, 1, sentAt: .seconds(3), now: .seconds(3.1))
+        #expect(history.checks.book.orders[id]?.state == .paid)
+        _ = history.order(2, [0], at: 30)
+        #expect(history.rules == [.seatSoldTwice])
     }
 
     @Test("A seat of a paid order that is granted to another is a breach, but not in the moment of the order")
@@ -390,6 +403,124 @@ import Testing
         #expect(history.rules == [.nonsenseAccepted])
     }
 
+    // MARK: A pause, tabs
+
+    @Test("Who is granted a seat or let in while the sale is paused is a breach; what was on its way is none")
+    func pause() {
+        var history = History()
+        history.comes(1, at: 0)
+        history.join(1, at: 1, position: 1)
+        history.checks.paused(at: .seconds(10))
+        history.message(.locked, [0], 1, at: 14)
+        #expect(history.rules.isEmpty)
+        history.message(.released, [0], 2, at: 20)
+        history.message(.locked, [1], 3, at: 21)
+        history.checks.admitted(1, until: nil, now: .seconds(22))
+        #expect(history.rules == [.soldWhilePaused, .admittedWhilePaused])
+        history.checks.resumed()
+        history.message(.locked, [2], 4, at: 30)
+        #expect(history.rules.count == 2)
+    }
+
+    @Test("Who was away hears of an earlier pass in the pause: no breach")
+    func pauseAway() {
+        var history = History()
+        history.join(1, at: 1, position: 1)
+        history.checks.paused(at: .seconds(10))
+        history.comes(1, at: 20)
+        history.checks.admitted(1, until: nil, now: .seconds(21))
+        #expect(history.rules.isEmpty)
+    }
+
+    /// A person with two tabs in the event's room.
+    private static func twoTabs() -> History {
+        var history = History()
+        var answer = FanAnswer()
+        answer.ok = true
+        for fan in [1, 2] { history.checks.connected(fan, 1, sentAt: .zero, now: .zero) }
+        for fan in [1, 2] {
+            history.checks.answered(.joinEvent, answer, fan, 1, sentAt: .zero, now: .seconds(1))
+        }
+        return history
+    }
+
+    @Test("A tab that is not told what the other one chose is a breach")
+    func tabNotTold() {
+        var history = Self.twoTabs()
+        history.grant(1, [0], at: 5)
+        history.checks.tick(.seconds(14))
+        #expect(history.rules.isEmpty)
+        history.checks.tick(.seconds(16))
+        #expect(history.rules == [.tabNotTold])
+    }
+
+    @Test("One word may tell a tab of several choices, or that all is gone; a tab that left need not be told")
+    func tabTold() {
+        var told = Self.twoTabs()
+        told.grant(1, [0], at: 5)
+        told.grant(1, [1], at: 6)
+        told.checks.selectionChanged(2, Fence(epoch: 1, counter: 2))
+        told.checks.tick(.seconds(30))
+        #expect(told.rules.isEmpty)
+        var gone = Self.twoTabs()
+        gone.grant(1, [0], at: 5)
+        gone.checks.selectionChanged(2, nil)
+        gone.checks.tick(.seconds(30))
+        #expect(gone.rules.isEmpty)
+        var left = Self.twoTabs()
+        left.grant(1, [0], at: 5)
+        left.checks.disconnected(2, 1, now: .seconds(6))
+        left.checks.tick(.seconds(30))
+        #expect(left.rules.isEmpty)
+        var early = Self.twoTabs()
+        early.checks.selectionChanged(2, Fence(epoch: 1, counter: 1))
+        early.grant(1, [0], at: 5)
+        early.checks.tick(.seconds(30))
+        #expect(early.rules.isEmpty)
+    }
+
+    @Test("An order whose payment is never answered keeps its seats, and must be found so")
+    func neverAnswered() {
+        var history = History()
+        let id = history.order(1, [0], at: 1)
+        let request = FanRequest.pay(id, method: "sandbox-never")
+        history.checks.sent(request, 1, now: .seconds(2))
+        var answer = FanAnswer()
+        (answer.httpStatus, answer.success) = (202, false)
+        history.checks.answered(request, answer, 1, 1, sentAt: .seconds(2), now: .seconds(2.1))
+        let order = history.checks.book.orders[id]
+        #expect(order?.state == .paying)
+        for (found, rule) in [("paying", nil), ("paid", nil), ("expired", .wrongState)] as [(String, Breach.Rule?)] {
+            let breach = order.flatMap {
+                history.checks.book.judge($0, .init(status: found, seats: [0]), at: .seconds(500))
+            }
+            #expect(breach?.rule == rule)
+        }
+        _ = history.order(2, [0], at: 400)
+        #expect(history.rules == [.seatSoldTwice])
+    }
+
+    @Test("Standing places are had by one like seats, though they are on no map")
+    func standing() {
+        let venue = Venue(
+            eventID: "e",
+            seats: [("A-1-1", "A-1")],
+            maxSeatsPerUser: 4,
+            hold: .seconds(60),
+            hasQueue: false,
+            standing: [("Floor", 2)]
+        )
+        var history = History()
+        history.checks = Checks(venue, startedAt: Self.start)
+        history.checks.log.start(Array("a".utf8), seq: 0)
+        #expect(venue.seatIDs == ["A-1-1", "Floor-0-1", "Floor-0-2"])
+        var random = FanRandom(seed: 1)
+        #expect(venue.choose(2, among: Array("a".utf8), &random) == [0])
+        history.grant(1, [1], at: 1)
+        history.grant(2, [1, 2], at: 2)
+        #expect(history.rules == [.seatGrantedTwice])
+    }
+
     // MARK: Orders found again
 
     @Test(
@@ -404,7 +535,7 @@ import Testing
     func foundAgain(_ left: String, _ found: String?, _ rule: Breach.Rule?) {
         var history = History()
         let id = history.order(1, [0], at: 1, ends: left == "expired" ? 30 : 500)
-        if left == "paid" || left == "cancelled" { history.pay(1, id, at: 2) }
+        if left == "paid" { history.pay(1, id, at: 2) }
         if left == "unknown" { history.checks.sent(.pay(id, method: "sandbox"), 1, now: .seconds(2)) }
         if left == "cancelled" {
             history.checks.sent(.cancel(id), 1, now: .seconds(3))

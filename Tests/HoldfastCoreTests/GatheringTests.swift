@@ -1,0 +1,102 @@
+import HoldfastCore
+import Synchronization
+import Testing
+
+@Suite struct GatheringTests {
+    /// A store whose answers come when the test says so.
+    private final class Store: Sendable {
+        private let asked = AsyncStream.makeStream(of: Set<Int>.self, bufferingPolicy: .unbounded)
+        private let answers = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .unbounded)
+        private let counts = Mutex((now: 0, most: 0))
+        var mostAtOnce: Int { counts.withLock { $0.most } }
+
+        func ask(_ keys: [Int]) async -> [Int: String] {
+            counts.withLock { $0 = ($0.now + 1, max($0.most, $0.now + 1)) }
+            defer { counts.withLock { $0.now -= 1 } }
+            asked.continuation.yield(Set(keys))
+            for await _ in answers.stream { break }
+            return Dictionary(uniqueKeysWithValues: keys.filter { $0 >= 0 }.map { ($0, "answer \($0)") })
+        }
+
+        func question() async -> Set<Int> {
+            for await keys in asked.stream { return keys }
+            return []
+        }
+
+        func answer() { answers.continuation.yield() }
+    }
+
+    @Test("Who asks while a question is under way is in the next one, with all who came since", .timeLimit(.minutes(1)))
+    func together() async throws {
+        let store = Store()
+        let gathering = Gathering<String, Int, String>(groupSize: 500) { _, keys in await store.ask(keys) }
+        try await withThrowingTaskGroup(of: (Int, String?).self) { group in
+            group.addTask { (0, try await gathering.value(0, in: "a")) }
+            var seen = await store.question()
+            #expect(seen == [0])
+            // Nobody has an answer for the last.
+            for key in [Int](1..<1_200) + [-1] { group.addTask { (key, try await gathering.value(key, in: "a")) } }
+            while gathering.waiting < 1_200 { await Task.yield() }
+            var sizes: [Int] = []
+            for _ in 0..<3 {
+                store.answer()
+                let question = await store.question()
+                sizes.append(question.count)
+                seen.formUnion(question)
+            }
+            store.answer()
+            #expect(sizes == [500, 500, 200])
+            #expect(seen == Set(-1..<1_200))
+            for try await (key, answer) in group { #expect(answer == (key < 0 ? nil : "answer \(key)")) }
+        }
+        #expect(store.mostAtOnce == 1)
+        #expect(gathering.waiting == 0)
+    }
+
+    @Test("A slow question of one scope holds up nobody of another", .timeLimit(.minutes(1)))
+    func scopes() async throws {
+        let store = Store()
+        let gathering = Gathering<String, Int, String> { scope, keys in
+            scope == "slow" ? await store.ask(keys) : [7: "at once"]
+        }
+        try await withThrowingTaskGroup(of: String?.self) { group in
+            group.addTask { try await gathering.value(1, in: "slow") }
+            _ = await store.question()
+            let other = try await gathering.value(7, in: "quick")
+            #expect(other == "at once")
+            store.answer()
+            for try await answer in group { #expect(answer == "answer 1") }
+        }
+    }
+
+    @Test("A failure is for those who waited for it; the next ask again", .timeLimit(.minutes(1)))
+    func failure() async throws {
+        let isBroken = Mutex(true)
+        let gathering = Gathering<String, Int, String> { _, _ in
+            if isBroken.withLock({ $0 }) { throw CancellationError() }
+            return [1: "well"]
+        }
+        await #expect(throws: CancellationError.self) { try await gathering.value(1, in: "a") }
+        isBroken.withLock { $0 = false }
+        let answer = try await gathering.value(1, in: "a")
+        #expect(answer == "well")
+    }
+
+    @Test("Past its bound a line is closed, and open again when it is shorter", .timeLimit(.minutes(1)))
+    func bound() async throws {
+        let store = Store()
+        let gathering = Gathering<String, Int, String>(groupSize: 2, capacity: 4) { _, keys in await store.ask(keys) }
+        try await withThrowingDiscardingTaskGroup { group in
+            group.addTask { _ = try await gathering.value(0, in: "a") }
+            _ = await store.question()
+            for key in 1...4 { group.addTask { _ = try await gathering.value(key, in: "a") } }
+            while gathering.waiting < 4 { await Task.yield() }
+            await #expect(throws: Problem.self) { try await gathering.value(5, in: "a") }
+            store.answer()
+            _ = await store.question()
+            group.addTask { _ = try await gathering.value(6, in: "a") }
+            for _ in 0..<3 { store.answer() }
+        }
+        #expect(gathering.waiting == 0)
+    }
+}
