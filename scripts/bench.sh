@@ -7,14 +7,15 @@
 #   BENCH_ROUNDS=5 BENCH_SECONDS=5 make bench
 #   BENCH_ONLY="connect reconnect" make bench
 #   BENCH_ONLY=seats make bench        only seat selections, through the whole of Holdfast
+#   BENCH_ONLY=waiting make bench      a waiting room with 100,000 people, an arena with 60,000 seats
 #   BENCH_ONLY=restore make bench     an instance dies, and 5,000 people get back all they had from another
 #   BENCH_ONLY=identity make bench        who you are: GET /api/auth/me beside FastAPI, lists, forced logouts
 #
 # Sizes by environment, with their defaults: BENCH_ROUNDS=3, BENCH_SECONDS=3 (per measurement), BENCH_IDLE=2000
 # (connections of the memory test), BENCH_RECONNECT=5000, BENCH_RPC_CONNECTIONS=64, BENCH_RPC_DEPTH=4,
 # BENCH_SUBSCRIBERS=1000, BENCH_WINDOW=8, BENCH_REDIS_WINDOW=4, BENCH_FANOUT_RATE=100 (messages per second),
-# BENCH_MESSAGE_SIZE=200, BENCH_HTTP_CONNECTIONS=64, BENCH_SESSIONS=100000, BENCH_LOGOUTS=300, BENCH_ONLY= (names of
-# measurements; all).
+# BENCH_MESSAGE_SIZE=200, BENCH_HTTP_CONNECTIONS=64, BENCH_SESSIONS=100000, BENCH_LOGOUTS=300, BENCH_WAITING=100000,
+# BENCH_WAITING_SOCKETS=9900, BENCH_WAITING_SECONDS=8, BENCH_ONLY= (names of measurements; all).
 #
 # Everything runs on loopback; nothing that it starts outlives it. Results: .holdfast/bench/report.md and result.json.
 set -euo pipefail

@@ -94,19 +94,39 @@ local function touch(user, now_ms)
     redis.call("ZADD", seen, now_ms, user)
 end
 
--- Answers {"none"}, {"lobby"}, {"admitted", expires_at_ms} or {"waiting", qseq, ahead}.
-local function standing(user, now_ms)
-    local expires_at_ms = tonumber(redis.call("ZSCORE", passes, user) or 0)
-    if expires_at_ms > now_ms then return {"admitted", text(expires_at_ms)} end
-    local qseq = redis.call("ZSCORE", waiting, user) or redis.call("ZSCORE", away, user)
-        or redis.call("ZSCORE", admitting, user)
-    if qseq then
-        local prefix = number("prefix")
-        local passed = redis.call("ZCOUNT", gone, "-inf", "(" .. qseq)
-        return {"waiting", qseq, text(math.max(0, tonumber(qseq) - 1 - prefix - passed))}
+-- What counts places, read once for many people: it holds until a script changes `gone`.
+local function front()
+    local first, last = redis.call("ZRANGE", gone, 0, 0)[1], redis.call("ZRANGE", gone, -1, -1)[1]
+    return {
+        prefix = number("prefix"), sparse = redis.call("ZCARD", gone),
+        first = tonumber(first or 0), last = tonumber(last or 0),
+    }
+end
+
+-- How many are before a place. Most are behind, or before, everybody who is gone, and nobody has to be counted.
+local function ahead_of(qseq, front)
+    local passed = 0
+    if qseq > front.last then
+        passed = front.sparse
+    elseif qseq > front.first then
+        passed = redis.call("ZCOUNT", gone, "-inf", "(" .. text(qseq))
     end
-    if redis.call("SISMEMBER", lobby, user) == 1 then return {"lobby"} end
-    return {"none"}
+    return math.max(0, qseq - 1 - front.prefix - passed)
+end
+
+-- Answers {"none"}, {"lobby"}, {"admitted", expires_at_ms} or {"waiting", qseq, ahead}; and whether they were away.
+local function standing(user, now_ms, front)
+    local expires_at_ms = tonumber(redis.call("ZSCORE", passes, user) or 0)
+    if expires_at_ms > now_ms then return {"admitted", text(expires_at_ms)}, false end
+    local qseq, is_away = redis.call("ZSCORE", waiting, user), false
+    if not qseq then
+        qseq = redis.call("ZSCORE", away, user)
+        is_away = qseq ~= false
+        qseq = qseq or redis.call("ZSCORE", admitting, user)
+    end
+    if qseq then return {"waiting", qseq, text(ahead_of(tonumber(qseq), front))}, is_away end
+    if redis.call("SISMEMBER", lobby, user) == 1 then return {"lobby"}, false end
+    return {"none"}, false
 end
 
 -- What a person may know about the whole queue, in every answer.

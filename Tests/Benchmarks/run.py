@@ -25,6 +25,7 @@ import identity
 import report
 import restore
 import seats
+import waiting
 from servers import Centrifuge, Holdfast, Nchan, PythonSocketIO, pinned, redis_server
 
 
@@ -183,8 +184,10 @@ class Bench:
                     line = f"    round {number + 1} of {ROUNDS}  {measurement.name:16} {name:23} {report.brief(result)}"
                     print(line, flush=True)
                     yield {"round": number + 1, "measurement": measurement.name, "server": name} | result
-            if not ONLY or seats.NAME in ONLY:
-                for measurement, name, result in seats.results(self, SECONDS):
+            for part in (seats, waiting):
+                if ONLY and part.NAME not in ONLY:
+                    continue
+                for measurement, name, result in part.results(self, SECONDS):
                     line = f"    round {number + 1} of {ROUNDS}  {measurement:16} {name:23} {report.brief(result)}"
                     print(line, flush=True)
                     yield {"round": number + 1, "measurement": measurement, "server": name} | result
@@ -217,7 +220,7 @@ def main():
     facts["load_after"] = os.getloadavg()[0]
     facts["minutes"] = (time.monotonic() - began) / 60
     (options.out / "result.json").write_text(json.dumps({"machine": facts, "results": results + identities + restored}, indent=1) + "\n")
-    text = report.markdown(facts, results, list(measurements()), ROUNDS) + seats.markdown(results) if results else ""
+    text = report.markdown(facts, results, list(measurements()), ROUNDS) + seats.markdown(results) + waiting.markdown(results) if results else ""
     if identities:
         text += ("\n" if text else "") + identity.markdown(identities)
     if restored:

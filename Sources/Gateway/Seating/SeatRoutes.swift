@@ -15,6 +15,12 @@ struct SeatRoutes: Sendable {
     let presence: Presence
     let authenticator: Authenticator
     let audit: AuditLog
+    private let answers = SeatMapAnswers()
+
+    init(events: Events, seating: Seating, presence: Presence, authenticator: Authenticator, audit: AuditLog) {
+        (self.events, self.seating, self.presence) = (events, seating, presence)
+        (self.authenticator, self.audit) = (authenticator, audit)
+    }
 
     func add(to router: Router<GatewayContext>) {
         router.get("api/events/{eventId}/seats", use: snapshot)
@@ -40,7 +46,7 @@ struct SeatRoutes: Sendable {
         let isCompact = format == "compact"
         return .json(
             bytes: isCompact
-                ? try SeatMapJSON.compact(event, layout, snapshot) : try SeatMapJSON.full(event, layout, snapshot)
+                ? try SeatMapJSON.compact(event, layout, snapshot) : try await answers.full(event, layout, snapshot)
         )
     }
 
@@ -49,7 +55,7 @@ struct SeatRoutes: Sendable {
         let tag = "\"\(event.id)-\(event.layoutVersion)\""
         let cacheable: HTTPFields = [.eTag: tag, .cacheControl: "public, max-age=0, must-revalidate"]
         if request.hasCopy(tagged: tag) { return Response(status: .notModified, headers: cacheable) }
-        var response = Response.json(bytes: try SeatMapJSON.layout(event, try await events.layout(of: event)))
+        var response = Response.json(bytes: try await answers.layout(event, try await events.layout(of: event)))
         for field in cacheable { response.headers[field.name] = field.value }
         // A layout never changes under its version, so an address that names the version is good for ever.
         if request.uri.queryParameters["version"].map(String.init) == String(event.layoutVersion) {

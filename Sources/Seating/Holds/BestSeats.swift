@@ -186,16 +186,26 @@ struct BestSeats: Sendable {
         _ letters: [UInt8]
     ) -> (spread: Int, seats: [Int])? {
         let column = (anchor - block.ordinals.lowerBound) % block.seatsPerRow
-        var near: [(distance: Int, ordinal: Int)] = []
+        var found: [(distance: Int, ordinal: Int)] = []
+        // How many are at each distance, so that the end of the search is known without sorting at every row.
+        let furthest = 2 * block.seatsPerRow + Self.rowWeight * (block.ordinals.count / block.seatsPerRow)
+        var counts = Array(repeating: 0, count: furthest + 1)
+        var (within, reach) = (0, 0)
         for (away, row) in rows(of: block, around: index) {
-            if near.count == quantity, let last = near.last, last.distance <= Self.rowWeight * away { break }
-            for ordinal in row where isFree(ordinal, letters) {
-                near.append((2 * abs(ordinal - row.lowerBound - column) + Self.rowWeight * away, ordinal))
+            while reach <= Self.rowWeight * away {
+                within += counts[reach]
+                reach += 1
             }
-            near.sort { ($0.distance, $0.ordinal) < ($1.distance, $1.ordinal) }
-            near.removeLast(max(0, near.count - quantity))
+            if within >= quantity { break }
+            for ordinal in row where isFree(ordinal, letters) {
+                let distance = 2 * abs(ordinal - row.lowerBound - column) + Self.rowWeight * away
+                found.append((distance, ordinal))
+                if distance < reach { within += 1 } else { counts[distance] += 1 }
+            }
         }
-        guard near.count == quantity else { return nil }
+        guard found.count >= quantity else { return nil }
+        found.sort { ($0.distance, $0.ordinal) < ($1.distance, $1.ordinal) }
+        let near = found.prefix(quantity)
         if accessible, !near.contains(where: { layout.accessible.contains($0.ordinal) }) { return nil }
         return (near.reduce(0) { $0 + $1.distance }, near.map(\.ordinal))
     }

@@ -19,8 +19,9 @@ enum SeatEpochs {
 /// The order is the point. First the epoch is raised in PostgreSQL, under the lock that every claim takes shared: claims
 /// under way finish before and are seen by the load, and claims with an older fence are refused afterwards. Then the old
 /// life in Redis ends, so that whoever commits from now on waits for the new one to tell it. Then the claims are read,
-/// then one script writes them all together with the new epoch. Claims given back in between are in the outbox and
-/// freed later. Dying at any point leaves Redis without a state, so the next visitor starts again.
+/// then written in steps that each hold Redis up for a millisecond, the new epoch with the last. Claims given back in
+/// between are in the outbox and freed later. Dying at any point leaves Redis without an epoch, so the next visitor
+/// starts again.
 struct SeatRebuild: Sendable {
     let redis: RedisClient
     let postgres: PostgresClient
@@ -30,6 +31,9 @@ struct SeatRebuild: Sendable {
     /// Messages of one life never reach the next life's first number: at 10,000 a second that takes 27 hours of
     /// uninterrupted sale. JavaScript counts exactly up to the 9 millionth life.
     static let messagesPerEpoch: Int64 = 1_000_000_000
+
+    /// Claims in one step.
+    private static let step = 500
 
     /// How long to wait for another instance's rebuild before the caller is told to come back.
     private static let patience: Duration = .seconds(1)
@@ -89,11 +93,27 @@ struct SeatRebuild: Sendable {
         guard let epoch = try raised.first?.decode(Int64.self) else {
             throw Problem(.rebuilding, "The seats of this event are being restored. Please try again in a moment.")
         }
+        let places = try await connection.query(
+            "SELECT count(*) FROM seats WHERE event_id = \(event.rawValue)::uuid"
+        )
+        let count = try places.first?.decode(Int.self) ?? 0
         _ = try await redis.eval(
             SeatScript.rebuild,
             keys: keys.all,
-            arguments: ["begin", RedisArgument(epoch)]
+            arguments: ["begin", RedisArgument(epoch), RedisArgument(count)]
         )
+        let pairs = try await claims(connection)
+        for step in Self.steps(pairs, epoch: epoch, channel: keys.channel) {
+            let reply = try await redis.eval(SeatScript.rebuild, keys: keys.all, arguments: step)
+            // A later life took over, or this one was lost again: whoever called looks once more.
+            guard try SeatReply(reply, of: SeatScript.rebuild).status == .ok else { return epoch }
+        }
+        logger.notice("seat state rebuilt", metadata: ["event.id": "\(event)", "claims": "\(pairs.count / 2)"])
+        return epoch
+    }
+
+    /// Every place that is claimed or off sale, and what is to be written of it, one after the other.
+    private func claims(_ connection: PostgresConnection) async throws -> [RedisArgument] {
         let claims = try await connection.query(
             """
             SELECT s.ordinal, s.seat_id, c.user_id, c.reservation_id::text, c.claim_number
@@ -102,30 +122,31 @@ struct SeatRebuild: Sendable {
             WHERE s.event_id = \(event.rawValue)::uuid AND (s.blocked OR c.seat_id IS NOT NULL)
             """
         )
-        let places = try await connection.query(
-            "SELECT count(*) FROM seats WHERE event_id = \(event.rawValue)::uuid"
-        )
-        var arguments = [
-            "load", RedisArgument(epoch), RedisArgument((epoch - 1) * Self.messagesPerEpoch),
-            RedisArgument(keys.channel), RedisArgument(try places.first?.decode(Int.self) ?? 0),
-        ]
-        arguments.reserveCapacity(5 + claims.count * 2)
+        var pairs: [RedisArgument] = []
+        pairs.reserveCapacity(claims.count * 2)
         for row in claims {
             let (ordinal, seat, user, reservation, number) = try row.decode(
                 (Int, String, String?, String?, Int?).self
             )
-            arguments.append(RedisArgument("\(ordinal):\(seat)"))
+            pairs.append(RedisArgument("\(ordinal):\(seat)"))
             if let user, let reservation, let number {
-                arguments.append(RedisArgument("\(user)|\(reservation):\(number)"))
+                pairs.append(RedisArgument("\(user)|\(reservation):\(number)"))
             } else {
-                arguments.append("|blocked")
+                pairs.append("|blocked")
             }
         }
-        _ = try SeatReply(
-            try await redis.eval(SeatScript.rebuild, keys: keys.all, arguments: arguments),
-            of: SeatScript.rebuild
-        )
-        logger.notice("seat state rebuilt", metadata: ["event.id": "\(event)", "claims": "\(claims.count)"])
-        return epoch
+        return pairs
+    }
+
+    /// What follows the beginning.
+    ///
+    /// - Parameter pairs: place and claim, one after the other.
+    static func steps(_ pairs: [RedisArgument], epoch: Int64, channel: String) -> [[RedisArgument]] {
+        var steps = stride(from: 0, to: pairs.count, by: 2 * step).map { start in
+            ["claims", RedisArgument(epoch)] + pairs[start..<min(start + 2 * step, pairs.count)]
+        }
+        let (seq, count) = ((epoch - 1) * messagesPerEpoch, pairs.count / 2)
+        steps.append(["finish", RedisArgument(epoch), RedisArgument(seq), RedisArgument(channel), RedisArgument(count)])
+        return steps
     }
 }

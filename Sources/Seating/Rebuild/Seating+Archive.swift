@@ -7,6 +7,6 @@ extension Seating {
     /// For events that are closed and settled; of others it would end the holds.
     package static func archive(_ event: EventID, in redis: RedisClient) async throws {
         let keys = SeatingKeys(event: event).all.map { RedisArgument($0) }
-        _ = try await redis.send(RedisCommand("DEL", arguments: keys))
+        _ = try await redis.send(RedisCommand("UNLINK", arguments: keys))
     }
 }

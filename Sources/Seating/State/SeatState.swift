@@ -120,7 +120,7 @@ final class SeatState: Sendable {
     /// Forgets a deleted event, here and in Redis.
     func forget(_ event: EventID) async throws {
         let keys = SeatingKeys(event: event)
-        _ = try await redis.send(RedisCommand("DEL", arguments: keys.all.map { RedisArgument($0) }))
+        _ = try await redis.send(RedisCommand("UNLINK", arguments: keys.all.map { RedisArgument($0) }))
         _ = epochs.withLock { $0.removeValue(forKey: event) }
     }
 

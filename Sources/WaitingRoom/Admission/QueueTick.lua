@@ -38,32 +38,61 @@ redis.call("HSET", meta, "term", ARGV[3])
 
 local ended = redis.call("ZRANGEBYSCORE", passes, "-inf", now_ms, "LIMIT", 0, most)
 local ended_places = {}
-for _, user in ipairs(ended) do
-    ended_places[#ended_places + 1] = redis.call("HGET", pass_places, user) or "0"
-    end_pass(user)
-    redis.call("RPUSH", news, "e " .. user)
+if #ended > 0 then
+    local places, told = redis.call("HMGET", pass_places, unpack(ended)), {}
+    for index, user in ipairs(ended) do
+        ended_places[index] = places[index] or "0"
+        told[index] = "e " .. user
+    end
+    redis.call("ZREM", passes, unpack(ended))
+    redis.call("HDEL", pass_places, unpack(ended))
+    redis.call("HDEL", pass_tokens, unpack(ended))
+    redis.call("RPUSH", news, unpack(told))
 end
 
+-- Everything for many people is one command for all of them: a command from Lua costs more than what it does.
 local admitted, let_in = {}, {}
 local active = redis.call("ZCARD", passes)
 local in_time = has_answers and now_ms - tonumber(ARGV[13]) <= late_ms
+local answered, place_of = {}, {}
+for index = 14, #ARGV, 3 do answered[#answered + 1] = ARGV[index] end
+if #answered > 0 then
+    for index, qseq in ipairs(redis.call("ZMSCORE", admitting, unpack(answered))) do place_of[answered[index]] = qseq end
+end
+local settled, told, now_gone, now_passes, now_places = {}, {}, {}, {}, {}
+local known_prefix = number("prefix")
 for index = 14, #ARGV, 3 do
     local user, qseq, expires_at_ms = ARGV[index], ARGV[index + 1], tonumber(ARGV[index + 2])
     -- Who left meanwhile is not among them any more. Whom the rules keep out now, though chosen before, stays chosen.
     local is_over, goes_in = expires_at_ms == 0, admits and in_time and active < max_active
-    if (is_over or goes_in) and redis.call("ZSCORE", admitting, user) == qseq then
-        redis.call("ZREM", admitting, user)
-        redis.call("ZREM", seen, user)
-        add_gone(tonumber(qseq))
-        redis.call("RPUSH", news, "g " .. qseq)
+    if (is_over or goes_in) and place_of[user] == qseq then
+        place_of[user] = nil
+        settled[#settled + 1] = user
+        told[#told + 1] = "g " .. qseq
+        if tonumber(qseq) > known_prefix then
+            now_gone[#now_gone + 1] = qseq
+            now_gone[#now_gone + 1] = qseq
+        end
         if goes_in and not is_over then
-            redis.call("ZADD", passes, text(expires_at_ms), user)
-            redis.call("HSET", pass_places, user, qseq)
+            now_passes[#now_passes + 1] = text(expires_at_ms)
+            now_passes[#now_passes + 1] = user
+            now_places[#now_places + 1] = user
+            now_places[#now_places + 1] = qseq
             admitted[#admitted + 1] = user .. " " .. text(expires_at_ms)
             let_in[#let_in + 1] = qseq
             active = active + 1
         end
     end
+end
+if #settled > 0 then
+    redis.call("ZREM", admitting, unpack(settled))
+    redis.call("ZREM", seen, unpack(settled))
+    redis.call("RPUSH", news, unpack(told))
+end
+if #now_gone > 0 then redis.call("ZADD", gone, unpack(now_gone)) end
+if #now_passes > 0 then
+    redis.call("ZADD", passes, unpack(now_passes))
+    redis.call("HSET", pass_places, unpack(now_places))
 end
 if #admitted > 0 then redis.call("HINCRBY", meta, "admitted_total", #admitted) end
 
@@ -100,22 +129,33 @@ local scanned, passed_over = 0, {}
 while left > 0 and scanned < most_scanned do
     local chunk = redis.call("ZRANGE", waiting, 0, 99, "WITHSCORES")
     if #chunk == 0 then break end
-    for index = 1, #chunk, 2 do
+    local users = {}
+    for index = 1, #chunk, 2 do users[#users + 1] = chunk[index] end
+    local signs = redis.call("ZMSCORE", seen, unpack(users))
+    local taken, next_in, passed, forgotten = {}, {}, {}, {}
+    for index, user in ipairs(users) do
         if left == 0 then break end
-        local user, qseq = chunk[index], chunk[index + 1]
-        local seen_ms = tonumber(redis.call("ZSCORE", seen, user) or -away_ms - 1)
+        local qseq, seen_ms = chunk[2 * index], tonumber(signs[index] or -away_ms - 1)
         scanned = scanned + 1
-        redis.call("ZREM", waiting, user)
+        taken[#taken + 1] = user
         if now_ms - seen_ms <= away_ms then
-            redis.call("ZADD", admitting, qseq, user)
+            next_in[#next_in + 1] = qseq
+            next_in[#next_in + 1] = user
             tokens = tokens - 1000000
             left = left - 1
             chosen = chosen + 1
         else
-            redis.call("ZREM", seen, user)
-            redis.call("ZADD", away, qseq, user)
+            passed[#passed + 1] = qseq
+            passed[#passed + 1] = user
+            forgotten[#forgotten + 1] = user
             passed_over[#passed_over + 1] = qseq
         end
+    end
+    redis.call("ZREM", waiting, unpack(taken))
+    if #next_in > 0 then redis.call("ZADD", admitting, unpack(next_in)) end
+    if #passed > 0 then
+        redis.call("ZADD", away, unpack(passed))
+        redis.call("ZREM", seen, unpack(forgotten))
     end
 end
 redis.call("HSET", meta, "tokens", text(tokens), "filled_ms", text(now_ms))

@@ -14,6 +14,8 @@ struct FeedRoom: Sendable {
 
     struct Watched: Sendable {
         var sockets = 1
+        /// Of the room's turns.
+        let share: Int
         /// nil until looked up.
         var place: QueuePlace?
         /// Bounds every later word about the same place.
@@ -25,10 +27,16 @@ struct FeedRoom: Sendable {
         var toldLobby: Int?
     }
 
-    /// The first hundred hear of every change, at most once a second; the others every 3 s.
+    /// The first hundred hear of every change, at most once a second; the others every 3 s, in turn.
     static let nearFront = 100
     static let nearEvery = Duration.seconds(1)
     static let farEvery = Duration.seconds(3)
+    /// A turn of 3 s may come a step early.
+    private static let farLeast = Duration.milliseconds(2_800)
+    /// Everybody is looked up so often: it is their sign of presence, and whoever gives none for 5 s is away.
+    static let lookEvery = Duration.seconds(2)
+    /// So far from the front a person is looked at in every step: within one turn of the others not more are let in.
+    static let watchedFront = 1_000
 
     private(set) var users: [UserID: Watched] = [:]
     private(set) var ledger = QueueLedger()
@@ -45,6 +53,11 @@ struct FeedRoom: Sendable {
     private var wasCleared = false
     /// One per person at most: what happened last is what counts.
     private var pending: [UserID: QueueNotice] = [:]
+    private var turns = FeedTurns()
+    private var looks = FeedTurns.Round(every: Self.lookEvery)
+    private var tellings = FeedTurns.Round(every: Self.farEvery)
+    /// Those who wait within ``watchedFront``.
+    private var front: Set<UserID> = []
 
     // MARK: People
 
@@ -53,21 +66,31 @@ struct FeedRoom: Sendable {
             users[user]?.sockets += 1
             return
         }
-        var watched = Watched()
+        var watched = Watched(share: turns.add(user))
         if case .admitted(let expiresAt) = known { watched.place = .admitted(expiresAt: expiresAt) }
         users[user] = watched
         newcomers.insert(user)
     }
 
     mutating func unwatch(_ user: UserID) {
-        guard let sockets = users[user]?.sockets else { return }
-        if sockets > 1 {
-            users[user]?.sockets = sockets - 1
+        guard let watched = users[user] else { return }
+        if watched.sockets > 1 {
+            users[user]?.sockets = watched.sockets - 1
         } else {
             users[user] = nil
+            turns.remove(user, from: watched.share)
             newcomers.remove(user)
             pending[user] = nil
+            front.remove(user)
         }
+    }
+
+    /// Whom to look up now: those whose turn it is, and who came since; all after messages were missed.
+    mutating func takeLooks(now: ContinuousClock.Instant) -> [UserID] {
+        let shares = looks.shares(at: now)
+        if isBehind { return Array(users.keys) }
+        return newcomers.isEmpty
+            ? Array(turns.people(in: shares)) : Array(newcomers.union(turns.people(in: shares)))
     }
 
     // MARK: What happened
@@ -132,6 +155,11 @@ struct FeedRoom: Sendable {
             pending[user] = nil
         }
         users[user]?.place = place
+        if case .waiting(let qseq, let ahead) = place, min(ahead, ledger.ahead(of: qseq)) < Self.watchedFront {
+            front.insert(user)
+        } else {
+            front.remove(user)
+        }
         if case .waiting(let qseq, _) = place, case .waiting(qseq, _) = watched.place { return }
         // A new place: its positions begin anew.
         users[user]?.told = nil
@@ -175,7 +203,9 @@ struct FeedRoom: Sendable {
         var notices = Array(pending.values)
         pending.removeAll()
         let estimate = event.flatMap { QueueEstimate(event: $0, active: active, pace: pace) }
-        for (user, watched) in users {
+        let due = Array(turns.people(in: tellings.shares(at: now)))
+        for user in front.isEmpty ? due : Array(front.union(due)) {
+            guard var watched = users[user] else { continue }
             switch watched.place {
             case .waiting(let qseq, let ahead):
                 // An answer told of a later place already; the next look finds it.
@@ -183,13 +213,15 @@ struct FeedRoom: Sendable {
                 let best = watched.best?.qseq == qseq ? watched.best?.position : nil
                 // The script's own count stands in where the ledger is still behind it.
                 let position = min(ledger.position(of: qseq), ahead + 1, best ?? .max)
-                let every = position <= Self.nearFront ? Self.nearEvery : Self.farEvery
+                if position <= Self.watchedFront { front.insert(user) }
+                let every = position <= Self.nearFront ? Self.nearEvery : Self.farLeast
                 guard position != watched.told, watched.toldAt.map({ now - $0 >= every }) ?? true,
                     watched.answeredAt.map({ now - $0 >= Self.nearEvery }) ?? true
                 else { continue }
-                users[user]?.best = Told(qseq: qseq, position: position)
-                users[user]?.told = position
-                users[user]?.toldAt = now
+                watched.best = Told(qseq: qseq, position: position)
+                watched.told = position
+                watched.toldAt = now
+                users[user] = watched
                 notices.append(
                     .position(
                         user,
@@ -200,10 +232,11 @@ struct FeedRoom: Sendable {
                     )
                 )
             case .lobby:
-                let due = watched.toldAt.map { now - $0 >= Self.farEvery } ?? true
-                guard due, watched.toldLobby != lobby else { continue }
-                users[user]?.toldLobby = lobby
-                users[user]?.toldAt = now
+                let isDue = watched.toldAt.map { now - $0 >= Self.farLeast } ?? true
+                guard isDue, watched.toldLobby != lobby else { continue }
+                watched.toldLobby = lobby
+                watched.toldAt = now
+                users[user] = watched
                 notices.append(.lobby(user, total: max(lobby, 1)))
             case nil, .some(.none), .admitted, .stale: continue
             }

@@ -9,8 +9,9 @@ import Synchronization
 /// Keeps the people connected to this instance informed about their place, and the waiting room about their presence.
 ///
 /// Listens to an event's ticks while somebody here waits for it, and computes positions itself: no question to Redis
-/// per person and tick. Every two seconds all its people are looked up, which is their sign of presence and at the same
-/// time finds whatever a lost message would have said; after a missed tick or a lost connection at once.
+/// per person and tick. Within two seconds all its people are looked up, a share of them at each step, which is their
+/// sign of presence and at the same time finds whatever a lost message would have said; after a missed tick or a lost
+/// connection all at once.
 ///
 /// - Bounds: ticks are folded into the room's state, there is no queue of them. What is to be said is computed when the
 ///   callback has returned from the time before, at most one position per person: the newest wins.
@@ -25,7 +26,6 @@ package final class QueueFeed: Service {
     private struct Room {
         var feed = FeedRoom()
         var isSubscribed = false
-        var nextLook: ContinuousClock.Instant
     }
 
     private struct Work {
@@ -35,7 +35,6 @@ package final class QueueFeed: Service {
     }
 
     private static let stepEvery = Duration.milliseconds(100)
-    private static let lookEvery = Duration.seconds(2)
 
     private let waitingRoom: WaitingRoom
     private let subscriber: RedisSubscriber
@@ -54,7 +53,7 @@ package final class QueueFeed: Service {
     /// - Parameter known: what the person was told just now; an admission they know is not announced again.
     package func watch(_ user: UserID, in event: EventID, known: QueueStanding? = nil) {
         rooms.withLock { rooms in
-            rooms[event, default: Room(nextLook: .now)].feed.watch(user, known: known)
+            rooms[event, default: Room()].feed.watch(user, known: known)
         }
     }
 
@@ -127,13 +126,11 @@ package final class QueueFeed: Service {
                 rooms[event] = nil
                 return nil
             }
-            let isBehind = room.feed.isBehind || !room.isSubscribed
-            let looksAtAll = isBehind || now >= room.nextLook
-            if looksAtAll { rooms[event]?.nextLook = now + Self.lookEvery }
+            if !room.isSubscribed { rooms[event]?.feed.missedMessages() }
             return Work(
                 isSubscribed: room.isSubscribed,
-                isBehind: isBehind,
-                users: looksAtAll ? Array(room.feed.users.keys) : Array(room.feed.newcomers)
+                isBehind: rooms[event]?.feed.isBehind ?? true,
+                users: rooms[event]?.feed.takeLooks(now: now) ?? []
             )
         }
     }

@@ -65,6 +65,7 @@ extension WaitingRoom {
 
     /// Forgets a deleted event's queue.
     package func forget(_ event: EventID) async throws {
-        _ = try await redis.send(RedisCommand("DEL", arguments: WaitingRoomKeys.all(event).map { RedisArgument($0) }))
+        let keys = WaitingRoomKeys.all(event).map { RedisArgument($0) }
+        _ = try await redis.send(RedisCommand("UNLINK", arguments: keys))
     }
 }

@@ -10,15 +10,25 @@
 local epoch = tonumber(redis.call("HGET", meta, "epoch") or -1)
 if epoch < tonumber(ARGV[1]) then return {"rebuild"} end
 local now_ms = clock(ARGV[2])
-local prefix, known = number("prefix"), number("max_qseq")
-local last_gone = tonumber(redis.call("ZRANGE", gone, -1, -1)[1] or 0)
-local max_qseq, sparse = known, redis.call("ZCARD", gone)
+local known = number("max_qseq")
+local max_qseq, before = known, front()
 local standings, line, signs, newcomers = {}, {}, {}, {}
-for index = 5, #ARGV, 2 do
-    local user, qseq = ARGV[index], tonumber(ARGV[index + 1])
+local users = {}
+for index = 5, #ARGV, 2 do users[#users + 1] = ARGV[index] end
+local known_passes, known_places = {}, {}
+if #users > 0 then
+    known_passes = redis.call("HMGET", pass_places, unpack(users))
+    for _, line_of in ipairs({waiting, away, admitting}) do
+        for index, qseq in ipairs(redis.call("ZMSCORE", line_of, unpack(users))) do
+            if qseq and not known_places[index] then known_places[index] = tonumber(qseq) end
+        end
+    end
+end
+for index, user in ipairs(users) do
+    local qseq = tonumber(ARGV[4 + 2 * index])
     -- A person has one place, the latest that PostgreSQL gave. One that is here with a lower number was given up, and this
     -- Redis has not heard of it.
-    local pass = tonumber(redis.call("HGET", pass_places, user) or 0)
+    local pass = tonumber(known_passes[index] or 0)
     if pass > 0 then
         local expires_at_ms = tonumber(redis.call("ZSCORE", passes, user) or 0)
         if expires_at_ms <= now_ms or (qseq ~= 0 and qseq > pass) then
@@ -26,17 +36,16 @@ for index = 5, #ARGV, 2 do
             pass = 0
         end
     end
-    local place = tonumber(redis.call("ZSCORE", waiting, user) or redis.call("ZSCORE", away, user)
-        or redis.call("ZSCORE", admitting, user) or 0)
+    local place = known_places[index] or 0
     if place > 0 and place < qseq then
         redis.call("ZREM", waiting, user)
         redis.call("ZREM", away, user)
         redis.call("ZREM", admitting, user)
         give_up(place)
-        place, sparse = 0, redis.call("ZCARD", gone)
+        place, before = 0, front()
     end
     if pass > 0 then
-        standings[#standings + 1] = standing(user, now_ms)
+        standings[#standings + 1] = standing(user, now_ms, before)
     elseif qseq == 0 then
         if redis.call("SADD", lobby, user) == 1 then newcomers[#newcomers + 1] = user end
         signs[#signs + 1] = text(now_ms)
@@ -50,17 +59,18 @@ for index = 5, #ARGV, 2 do
         signs[#signs + 1] = text(now_ms)
         signs[#signs + 1] = user
         newcomers[#newcomers + 1] = user
-        local passed = sparse
-        if last_gone >= qseq then passed = redis.call("ZCOUNT", gone, "-inf", "(" .. text(qseq)) end
-        standings[#standings + 1] = {"waiting", text(qseq), text(math.max(0, qseq - 1 - prefix - passed))}
+        standings[#standings + 1] = {"waiting", text(qseq), text(ahead_of(qseq, before))}
     elseif is_gone(qseq) then
         standings[#standings + 1] = {"stale"}
     else
         -- A later place than this one is in line: this one is what was given up, and its join is late.
-        if place > qseq then give_up(qseq) end
+        if place > qseq then
+            give_up(qseq)
+            before = front()
+        end
         if place == 0 then redis.call("ZADD", waiting, text(qseq), user) end
         touch(user, now_ms)
-        standings[#standings + 1] = standing(user, now_ms)
+        standings[#standings + 1] = standing(user, now_ms, before)
     end
 end
 -- At most 100 pairs come at once; Lua unpacks several thousand.

@@ -21,7 +21,7 @@ if step == "begin" then
     -- The bucket of a life that was only renewed is as full as it was.
     local tick, term, rules = number("tick"), number("term"), number("rules")
     local tokens, filled_ms = redis.call("HGET", meta, "tokens"), number("filled_ms")
-    redis.call("DEL", meta, waiting, away, passes, pass_places, gone, news, admitting, lobby,
+    redis.call("UNLINK", meta, waiting, away, passes, pass_places, gone, news, admitting, lobby,
         pass_tokens)
     redis.call("HSET", meta, "loading", ARGV[2], "was_seen", was_seen, "loading_ms", text(now_ms),
         "tick", text(tick), "term", text(term), "rules", text(rules))

@@ -6,6 +6,7 @@ extension WaitingRoom {
     ///
     /// For events that are closed.
     package func archive(_ event: EventID) async throws {
-        _ = try await redis.send(RedisCommand("DEL", arguments: WaitingRoomKeys.all(event).map { RedisArgument($0) }))
+        let keys = WaitingRoomKeys.all(event).map { RedisArgument($0) }
+        _ = try await redis.send(RedisCommand("UNLINK", arguments: keys))
     }
 }

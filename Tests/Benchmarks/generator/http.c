@@ -4,6 +4,9 @@
  * due at start + n/rate and goes out on a connection that waits for nothing; while there is none it is late, and its
  * latency counts from the instant when it was due.
  *
+ * Arrivals (`--arrivals`): POST, each token once, until all have been answered or, with `--rate`, as they are due: people
+ * who come to a door. Without a rate each connection has one request under way.
+ *
  * It has a loop of its own, as HTTP/1.1 shares nothing with the WebSockets of load.c but the wait: requests are written
  * once and sent again and again, and of an answer only its status and its length are looked at. */
 #include "base.h"
@@ -41,6 +44,9 @@ struct http_run {
     uint32_t count;
     uint32_t *idle; /* a stack of those with nothing under way */
     uint32_t idle_count;
+    const struct load *load; /* of arrivals: whose tokens they come with */
+    uint64_t arrived;        /* so many have been sent */
+    int64_t last_answer;
     int epoll;
     int64_t begin, measure_from, measure_to;
     uint64_t next, total, answered, answers_in_time, wrong;
@@ -52,7 +58,17 @@ static int64_t due_at(const struct http_run *run, uint64_t request) {
     return run->begin + (int64_t)((double)request / run->options->rate * 1e9);
 }
 
-static void send_request(struct exchange *exchange, int64_t due) {
+static void write_request(struct exchange *exchange, const struct http_run *run, uint16_t port, const char *token) {
+    int length = snprintf(exchange->request, HTTP_REQUEST,
+                          "%s %s HTTP/1.1\r\nHost: 127.0.0.1:%u\r\nAuthorization: Bearer %s\r\n%s\r\n",
+                          run->options->arrivals ? "POST" : "GET", run->options->path, port, token,
+                          run->options->arrivals ? "Content-Length: 0\r\n" : "");
+    if (length >= HTTP_REQUEST) give_up("a token is longer than a request may be");
+    exchange->request_length = (size_t)length;
+}
+
+static void send_request(struct http_run *run, struct exchange *exchange, int64_t due) {
+    if (run->options->arrivals) write_request(exchange, run, run->load->port, run->load->tokens[run->arrived++]);
     exchange->due = due;
     exchange->is_busy = true;
     exchange->answer_length = 0;
@@ -103,8 +119,10 @@ static void take_answer(struct http_run *run, uint32_t index) {
         histogram_add(&run->latency, now - exchange->due, 1);
     }
     run->answered++;
+    run->last_answer = now;
     exchange->is_busy = false;
-    if (!is_paced && now < run->measure_to) send_request(exchange, now);
+    bool goes_on = run->options->arrivals ? run->arrived < run->total : now < run->measure_to;
+    if (!is_paced && goes_on) send_request(run, exchange, now);
     else run->idle[run->idle_count++] = index;
 }
 
@@ -123,7 +141,7 @@ static void send_due(struct http_run *run) {
         if (due > now) return;
         if (now - due > run->latest_send_ns) run->latest_send_ns = now - due;
         run->next++;
-        send_request(&run->exchanges[run->idle[--run->idle_count]], due);
+        send_request(run, &run->exchanges[run->idle[--run->idle_count]], due);
     }
 }
 
@@ -136,7 +154,7 @@ static void run_until(struct http_run *run, int64_t until) {
     }
 }
 
-static void open_exchange(struct http_run *run, uint32_t index, uint16_t port, const char *path, const char *token) {
+static void open_exchange(struct http_run *run, uint32_t index, uint16_t port, const char *token) {
     struct exchange *exchange = &run->exchanges[index];
     struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     int yes = 1;
@@ -146,13 +164,32 @@ static void open_exchange(struct http_run *run, uint32_t index, uint16_t port, c
     setsockopt(exchange->fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
     exchange->request = must_alloc(1, HTTP_REQUEST);
     exchange->answer = must_alloc(1, HTTP_ANSWER);
-    int length = snprintf(exchange->request, HTTP_REQUEST,
-                          "GET %s HTTP/1.1\r\nHost: 127.0.0.1:%u\r\nAuthorization: Bearer %s\r\n\r\n", path, port, token);
-    if (length >= HTTP_REQUEST) give_up("a token is longer than a request may be");
-    exchange->request_length = (size_t)length;
+    write_request(exchange, run, port, token);
     struct epoll_event event = {.events = EPOLLIN, .data.u32 = index};
     if (epoll_ctl(run->epoll, EPOLL_CTL_ADD, exchange->fd, &event) != 0) give_up("epoll_ctl: %s", strerror(errno));
     run->idle[run->idle_count++] = index;
+}
+
+/* Every token once. */
+static int run_arrivals(struct http_run *run, const struct load *load) {
+    bool is_paced = run->options->rate > 0;
+    run->total = load->token_count;
+    run->measure_from = 0;
+    run->measure_to = INT64_MAX;
+    struct usage from = usage_now(&run->options->servers);
+    while (!is_paced && run->idle_count > 0 && run->arrived < run->total)
+        send_request(run, &run->exchanges[run->idle[--run->idle_count]], now_ns());
+    while (run->answered < run->total && now_ns() < load->give_up_at) run_until(run, now_ns() + 10 * NS_PER_MS);
+    struct usage to = usage_now(&run->options->servers);
+    printf("{\"mode\":\"arrivals\",\"paced\":%s,\"requests_per_s\":%.1f,\"wrong\":%llu,\"missing\":%llu,"
+           "\"latest_send_ms\":%.3f,", is_paced ? "true" : "false",
+           (double)run->answered / ((double)(run->last_answer - from.at_ns) / 1e9), (unsigned long long)run->wrong,
+           (unsigned long long)(run->total - run->answered), (double)run->latest_send_ns / 1e6);
+    histogram_print(&run->latency, "latency_ms");
+    putchar(',');
+    usage_print(&from, &to);
+    printf(",\"connections\":%u,\"failed\":0,\"first_failure\":\"\"}\n", run->count);
+    return run->wrong == 0 && run->answered == run->total ? 0 : 1;
 }
 
 int run_http(struct load *load, const struct options *options) {
@@ -164,14 +201,16 @@ int run_http(struct load *load, const struct options *options) {
     run.idle = must_alloc(run.count, sizeof(uint32_t));
     run.epoll = epoll_create1(EPOLL_CLOEXEC);
     if (load->token_count == 0) give_up("--tokens is needed");
+    run.load = load;
     for (uint32_t i = 0; i < run.count; i++)
-        open_exchange(&run, i, load->port, options->path, load->tokens[i % load->token_count]);
+        open_exchange(&run, i, load->port, load->tokens[i % load->token_count]);
 
     run.begin = now_ns() + 10 * NS_PER_MS;
+    if (options->arrivals) return run_arrivals(&run, load);
     run.measure_from = run.begin + (int64_t)(options->warm_up * 1e9);
     run.measure_to = run.measure_from + (int64_t)(options->seconds * 1e9);
     run.total = (uint64_t)(options->rate * (options->warm_up + options->seconds));
-    while (!is_paced && run.idle_count > 0) send_request(&run.exchanges[run.idle[--run.idle_count]], now_ns());
+    while (!is_paced && run.idle_count > 0) send_request(&run, &run.exchanges[run.idle[--run.idle_count]], now_ns());
     run_until(&run, run.measure_from);
     struct usage from = usage_now(&options->servers);
     run_until(&run, run.measure_to);

@@ -17,6 +17,7 @@ struct options {
     uint32_t size;     /* bytes of the event's one string argument */
     const char *path;  /* http: what is asked for */
     bool seat;         /* rpc: a short request and `{"ok":true}`, not an echo of `size` bytes */
+    bool arrivals;     /* http: POST, each token once */
     char **events;     /* rpc: choose seats of these events, one per connection in turn; see rpc.c */
     uint32_t event_count;
     pid_t doomed;      /* restore: the process that is killed */
@@ -35,6 +36,7 @@ int run_restore(struct load *load, const struct options *options);
 int run_rpc(struct load *load, const struct options *options);
 int run_fanout(struct load *load, const struct options *options);
 int run_http(struct load *load, const struct options *options);
+int run_line(struct load *load, const struct options *options);
 
 /* Opens all connections and waits until each is ready; gives up when one fails. */
 void connect_all(struct load *load);

@@ -28,12 +28,26 @@ struct HoldsMatchModelRedisTests {
         }
 
         func begin() async throws {
+            let replies = try await live(epoch: 1)
+            #expect(replies == [.ok, .ok])
+        }
+
+        /// The steps of a rebuild, of which one may be lost.
+        func live(
+            epoch: Int64,
+            claims: [RedisArgument] = [],
+            losing lost: Int? = nil
+        ) async throws -> [SeatReply.Status] {
             let keys = SeatingKeys(event: event)
-            _ = try await redis.eval(
-                SeatScript.rebuild,
-                keys: keys.all,
-                arguments: ["load", "1", "0", RedisArgument(keys.channel), RedisArgument(HoldModel.places.count)]
-            )
+            var steps = SeatRebuild.steps(claims, epoch: epoch, channel: keys.channel)
+            steps.insert(["begin", RedisArgument(epoch), RedisArgument(HoldModel.places.count)], at: 0)
+            if let lost { steps.remove(at: lost) }
+            var statuses: [SeatReply.Status] = []
+            for step in steps {
+                let reply = try await redis.eval(SeatScript.rebuild, keys: keys.all, arguments: step)
+                statuses.append(try SeatReply(reply, of: SeatScript.rebuild).status)
+            }
+            return statuses
         }
 
         func end() async throws {
@@ -207,12 +221,25 @@ struct HoldsMatchModelRedisTests {
         try await TestRedis.withClient { redis in
             let bench = Bench(redis: redis)
             #expect(try await bench.run(SeatScript.showSeats, 1, []).status == .rebuild)
-            let keys = SeatingKeys(event: bench.event)
-            _ = try await redis.eval(
-                SeatScript.rebuild,
-                keys: keys.all,
-                arguments: ["load", "2", "1000000000", RedisArgument(keys.channel), "17"]
-            )
+            let begun = try await bench.live(epoch: 2)
+            #expect(begun == [.ok, .ok])
+            #expect(try await bench.run(SeatScript.showSeats, 1, []).status == .otherEpoch)
+            try await bench.end()
+        }
+    }
+
+    @Test("A life of which a step was lost does not begin, and the next one does", arguments: [0, 1, 2])
+    func lostStep(_ lost: Int) async throws {
+        try await TestRedis.withClient { redis in
+            let bench = Bench(redis: redis)
+            // More than one step of claims, all on the first place: what counts is how many came.
+            let claims = (0..<501).flatMap { [RedisArgument("0:\(HoldModel.places[0])"), RedisArgument("u|r:\($0)")] }
+            let statuses = try await bench.live(epoch: 3, claims: claims, losing: lost)
+            #expect(statuses.last == .old)
+            #expect(try await bench.run(SeatScript.showSeats, 1, []).status == .rebuild)
+            let again = try await bench.live(epoch: 4, claims: claims)
+            #expect(again == [.ok, .ok, .ok, .ok])
+            // It is there, and later than the first, which the bench asks for.
             #expect(try await bench.run(SeatScript.showSeats, 1, []).status == .otherEpoch)
             try await bench.end()
         }

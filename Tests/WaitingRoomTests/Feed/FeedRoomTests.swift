@@ -145,6 +145,72 @@ import Testing
         #expect(notices == [.cleared(ann)])
     }
 
+    // MARK: A crowd
+
+    private func crowd(_ count: Int) throws -> FeedRoom {
+        var room = room(
+            try (1...count).map { (try user("u\($0)"), .waiting(qseq: Int64($0) + 2_000, ahead: $0 + 1_999)) }
+        )
+        _ = room.takeNotices(now: start, event: nil)
+        _ = room.takeLooks(now: start)
+        return room
+    }
+
+    @Test("Of a crowd that moves a share is told at each step, so that no step has to write to everybody")
+    func toldInTurn() throws {
+        var room = try crowd(6_000)
+        room.receive(try tick(11, "\ngone 7"))
+        var (told, most): (Set<UserID>, Int) = ([], 0)
+        for step in 1...61 {
+            let notices = room.takeNotices(now: start + .milliseconds(100 * step), event: nil)
+            for case .position(let user, _, _, _, _) in notices { told.insert(user) }
+            most = max(most, notices.count)
+        }
+        #expect(told.count == 6_000)
+        #expect(most <= 300)
+    }
+
+    @Test("Of a crowd a share is looked up at each step, everybody within two seconds, and who comes at once")
+    func lookedUpInTurn() throws {
+        var room = try crowd(6_000)
+        var (seen, most): (Set<UserID>, Int) = ([], 0)
+        for step in 1...20 {
+            let users = room.takeLooks(now: start + .milliseconds(100 * step))
+            seen.formUnion(users)
+            most = max(most, users.count)
+        }
+        #expect(seen.count == 6_000)
+        #expect(most <= 400)
+        let ann = try user("ann")
+        room.watch(ann, known: nil)
+        let next = room.takeLooks(now: start + .milliseconds(2_001))
+        #expect(next == [ann])
+        // A step that was kept waiting makes up for it, and one round is enough.
+        let late = room.takeLooks(now: start + .seconds(60))
+        #expect(late.count == 6_001)
+        room.missedMessages()
+        let all = room.takeLooks(now: start + .milliseconds(60_001))
+        #expect(all.count == 6_001)
+    }
+
+    @Test("Somebody in a crowd hears of a change within a second once they are near the front")
+    func nearFrontInACrowd() throws {
+        var room = try crowd(3_000)
+        let first = try user("u1")
+        room.receive(try tick(11, prefix: 1_990))
+        var heardAt: [Int: Int] = [:]
+        for step in 30...61 {
+            for case .position(first, _, let position, _, _) in room.takeNotices(
+                now: start + .milliseconds(100 * step),
+                event: nil
+            ) { heardAt[position] = step }
+        }
+        #expect(heardAt.keys.sorted() == [11])
+        room.receive(try tick(12, prefix: 1_995))
+        let next = room.takeNotices(now: start + .milliseconds(7_200), event: nil)
+        #expect(next.contains { if case .position(first, _, 6, _, _) = $0 { true } else { false } })
+    }
+
     @Test(
         "Text that no script publishes is no message",
         arguments: ["", "tick", "tick 1 2", "tick a b c d e f g", "x"]
