@@ -134,13 +134,10 @@ struct SocketGateway: Sendable {
         }
     }
 
-    private struct RefusalData: Encodable {
-        let code: String
-        let nextStep: String
-    }
+    private struct RefusalData: Encodable { let code: String }
 
     private func refusal(_ message: String, _ code: ProblemCode) -> ConnectError {
-        ConnectError(message: message, data: RefusalData(code: code.rawValue, nextStep: code.nextStep))
+        ConnectError(message: message, data: RefusalData(code: code.rawValue))
     }
 
     private func reauthenticate(_ socket: Socket, _ payload: AuthenticatePayload) async throws -> OkPayload {
