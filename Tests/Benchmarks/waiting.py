@@ -261,6 +261,8 @@ class Measuring:
                 self.sell(chief, event, nth)
                 yield name, self.best(person, event, 100)
             self.sell(chief, event, ALL, "unblock")
+            # Blocks are looked for on a map that may be as old as that.
+            time.sleep(0.5)
             yield "arena-alternatives", self.alternatives(person, event)
             self.sell(chief, event, 6)
             yield "arena-rebuild", self.lost(server, event, "seats")

@@ -50,7 +50,8 @@ struct BestSeats: Sendable {
     /// Blocks as good as the seats wanted, nearest first: as many seats side by side, and in all no dearer. In the same
     /// section if it has any, else in the section nearest in price.
     ///
-    /// Wanted seats that are held count as free, for the person themselves may hold them; Redis knows.
+    /// Wanted seats that are held count as free, for the person themselves may hold them; Redis knows. All of them
+    /// together cannot be had: that was asked first.
     ///
     /// - Parameter wanted: ordinals of numbered seats, as many as `quantity`.
     func alternatives(to wanted: [Int], in letters: [UInt8]) -> [[Int]] {
@@ -59,6 +60,7 @@ struct BestSeats: Sendable {
         for ordinal in wanted where letters[ordinal] == SeatSnapshot.locked {
             letters[ordinal] = SeatSnapshot.available
         }
+        let refused = wanted.sorted()
         let homeRow = home.row(of: first)
         let inRow = wanted.filter { homeRow.contains($0) }
         // Columns are counted in half seats from the row's middle, so that rows of any length lie on each other.
@@ -70,7 +72,7 @@ struct BestSeats: Sendable {
             let start = block == home ? (first - home.ordinals.lowerBound) / home.seatsPerRow : 0
             var found: [(distance: Int, seats: [Int])] = []
             for (away, row) in rows(of: block, around: start) where found.count < 2 * limit {
-                for group in groups(in: row, letters) {
+                for group in groups(in: row, letters) where !group.seats.elementsEqual(refused) {
                     let centre = group.seats.lowerBound + group.seats.upperBound - row.lowerBound - row.upperBound
                     let distance = abs(centre - column) + Self.rowWeight * away
                     found.append((distance + (group.leavesOrphan ? Self.orphanWeight : 0), Array(group.seats)))

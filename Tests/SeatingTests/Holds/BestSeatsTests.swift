@@ -115,6 +115,15 @@ import Testing
             .map { names($0, layout) }
     }
 
+    @Test("A whole row in which somebody holds a seat is not offered again; the next one is")
+    func alternativesToARow() {
+        let wide = Layout(version: 1, sections: [Section(name: "A", rows: 3, seatsPerRow: 100, price: 1)])
+        var letters = letters(wide, taken: [])
+        letters[0] = SeatSnapshot.locked
+        let offered = BestSeats(layout: wide, quantity: 100).alternatives(to: Array(0..<100), in: letters)
+        #expect(offered == [Array(100..<200)])
+    }
+
     @Test("The nearest block of as many seats is offered, in the same section first, and nothing dearer")
     func alternatives() {
         #expect(alternatives(to: ["VIP-1-1", "VIP-1-2"], taken: ["VIP-1-2"]).first == ["VIP-2-1", "VIP-2-2"])
