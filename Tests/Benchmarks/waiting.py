@@ -233,6 +233,8 @@ class Measuring:
         path = f"/api/queue/status/{event}" if slice == "queue" else f"/api/events/{event}/seats?format=compact"
         person.ask("GET", path)
         self.store("UNLINK", *names)
+        # Whoever asks before that is still given the copy of the map from before.
+        time.sleep(0.3)
         self.store.watch()
         began = time.perf_counter()
         while person.ask("GET", path)[0] != 200:
