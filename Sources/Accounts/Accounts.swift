@@ -14,16 +14,12 @@ package final class Accounts: Sendable {
     private let logger: Logger
     private let cache = UserCache()
     /// Those who come at one moment are looked up together.
-    private let lookups: Gathering<String, UserID, User>
+    private let lookups = Gathering<String, UserID, User>()
 
     package init(postgres: PostgresClient, passwords: PasswordHasher, logger: Logger) {
         self.postgres = postgres
         self.passwords = passwords
         self.logger = logger
-        lookups = Gathering { _, ids in
-            let users = try await Self.users(ids, in: postgres)
-            return Dictionary(users.map { ($0.userID, $0) }, uniquingKeysWith: { first, _ in first })
-        }
     }
 
     // MARK: Registration
@@ -146,7 +142,10 @@ package final class Accounts: Sendable {
     package func user(_ id: UserID) async throws -> User? {
         if let user = cache.user(id, now: .now) { return user }
         let ticket = cache.ticket()
-        guard let user = try await lookups.value(id, in: "users") else { return nil }
+        let found = try await lookups.value(id, in: "users") { ids in
+            Dictionary(try await self.users(ids).map { ($0.userID, $0) }, uniquingKeysWith: { first, _ in first })
+        }
+        guard let user = found else { return nil }
         cache.keep(user, ticket: ticket, now: .now)
         return user
     }
@@ -186,9 +185,7 @@ package final class Accounts: Sendable {
     /// The accounts of these names, in no order; names without one are left out.
     ///
     /// - Bounds: at most 1,000 names.
-    package func users(_ ids: [UserID]) async throws -> [User] { try await Self.users(ids, in: postgres) }
-
-    private static func users(_ ids: [UserID], in postgres: PostgresClient) async throws -> [User] {
+    package func users(_ ids: [UserID]) async throws -> [User] {
         try await postgres.query(
             "SELECT \(unescaped: Self.columns) FROM users WHERE user_id = ANY(\(ids.prefix(1_000).map(\.rawValue))::text[])"
         ).map { try Self.user($0) }

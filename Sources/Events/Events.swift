@@ -21,15 +21,13 @@ package final class Events: Sendable {
     private let store: EventStore
     private let cache = EventCache()
     /// Those who find no copy of an event at one moment wait for one reading, not each for their own.
-    private let readings: Gathering<EventID, EventID, Event>
+    private let readings = Gathering<EventID, EventID, Event>()
     private let layouts = LayoutCache()
 
     private static let pageLimit = 100
 
     package init(postgres: PostgresClient) {
-        let store = EventStore(postgres: postgres)
-        self.store = store
-        readings = Gathering { id, _ in try await store.event(id).map { [id: $0] } ?? [:] }
+        store = EventStore(postgres: postgres)
     }
 
     /// Puts an event on sale, `scheduled`, with all its seats or not at all.
@@ -51,7 +49,9 @@ package final class Events: Sendable {
             Task { await renewCopies() }
             return event
         case .read:
-            let event = try await readings.value(id, in: id)
+            let event = try await readings.value(id, in: id) { _ in
+                try await self.store.event(id).map { [id: $0] } ?? [:]
+            }
             cache.store(event, for: id, now: now)
             return event
         }

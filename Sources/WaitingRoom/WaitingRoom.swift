@@ -14,9 +14,13 @@ package final class WaitingRoom: Sendable {
     let redis: RedisClient
     let events: Events
     let logger: Logger
-    private let groups: JoinGroups
+    /// A rush of joins costs one transaction for hundreds of people; an event has one at the database at a time.
+    private let joins = Gathering<EventID, UserID, QueueStanding>(
+        patience: .milliseconds(5),
+        crowded: "Too many people are joining at this moment. Try again in a moment."
+    )
     /// Those who look at one moment are looked for together.
-    private let looks: Gathering<EventID, UserID, Found>
+    private let looks = Gathering<EventID, UserID, Found>()
 
     private struct Found: Sendable {
         let place: QueuePlace
@@ -38,28 +42,13 @@ package final class WaitingRoom: Sendable {
         logger: Logger,
         clock: @escaping @Sendable () -> Int64
     ) {
-        let scripts = QueueScripts(redis: redis, clock: clock)
-        let store = QueueStore(postgres: postgres)
-        self.scripts = scripts
-        self.store = store
+        scripts = QueueScripts(redis: redis, clock: clock)
+        store = QueueStore(postgres: postgres)
         self.redis = redis
         self.events = events
         self.logger = logger
-        let rebuild = QueueRebuild(scripts: scripts, store: store, redis: redis)
-        self.rebuild = rebuild
+        rebuild = QueueRebuild(scripts: scripts, store: store, redis: redis)
         draws = LobbyDraws(store: store)
-        looks = Gathering { event, users in
-            guard let found = try await Self.standings(of: users, in: event, scripts: scripts, rebuild: rebuild) else {
-                return [:]
-            }
-            return Dictionary(
-                zip(users, found.places).map { ($0, Found(place: $1, summary: found.summary)) },
-                uniquingKeysWith: { first, _ in first }
-            )
-        }
-        groups = JoinGroups { users, event in
-            try await Self.join(users, event, scripts: scripts, store: store, rebuild: rebuild)
-        }
     }
 
     let rebuild: QueueRebuild
@@ -78,14 +67,23 @@ package final class WaitingRoom: Sendable {
     package func join(_ user: UserID, _ event: Event) async throws -> QueueStanding {
         if event.status == .closed { return .closed }
         guard event.queue.enabled else { return .disabled }
-        return try await groups.join(user, event)
+        let standing = try await joins.value(user, in: event.id) { try await self.join($0, event) }
+        guard let standing else { throw Problem(.unavailable, "The join was not recorded. Try again.") }
+        return standing
     }
 
     /// Where a person stands. Asking is a sign of presence.
     package func standing(of user: UserID, in event: Event) async throws -> QueueStanding {
         if event.status == .closed { return .closed }
         guard event.queue.enabled else { return .disabled }
-        guard let found = try await looks.value(user, in: event.id) else { return .none }
+        let found = try await looks.value(user, in: event.id) { users in
+            guard let found = try await self.standings(of: users, in: event.id) else { return [:] }
+            return Dictionary(
+                zip(users, found.places).map { ($0, Found(place: $1, summary: found.summary)) },
+                uniquingKeysWith: { first, _ in first }
+            )
+        }
+        guard let found else { return .none }
         return found.place.standing(in: event, found.summary)
     }
 
@@ -175,8 +173,7 @@ package final class WaitingRoom: Sendable {
         var start = 0
         repeat {
             let chunk = Array(users[start..<min(start + 500, users.count)])
-            let chunked = try await Self.standings(of: chunk, in: event, scripts: scripts, rebuild: rebuild)
-            guard let found = chunked else { return nil }
+            guard let found = try await standings(ofChunk: chunk, in: event) else { return nil }
             all = QueueScripts.Standings(summary: found.summary, places: (all?.places ?? []) + found.places)
             start += 500
         } while start < users.count
@@ -184,13 +181,8 @@ package final class WaitingRoom: Sendable {
     }
 
     /// - Bounds: at most 500 users.
-    private static func standings(
-        of users: [UserID],
-        in event: EventID,
-        scripts: QueueScripts,
-        rebuild: QueueRebuild
-    ) async throws -> QueueScripts.Standings? {
-        for _ in 0..<attempts {
+    private func standings(ofChunk users: [UserID], in event: EventID) async throws -> QueueScripts.Standings? {
+        for _ in 0..<Self.attempts {
             switch try await scripts.stand(users, in: event) {
             case .value(let standings): return standings
             case .rebuild: guard try await rebuild.run(event, needing: 0) else { return nil }
@@ -199,14 +191,8 @@ package final class WaitingRoom: Sendable {
         throw Problem(.rebuilding, "The waiting room is being restored. Try again in a moment.")
     }
 
-    private static func join(
-        _ users: [UserID],
-        _ event: Event,
-        scripts: QueueScripts,
-        store: QueueStore,
-        rebuild: QueueRebuild
-    ) async throws -> [UserID: QueueStanding] {
-        for _ in 0..<attempts {
+    private func join(_ users: [UserID], _ event: Event) async throws -> [UserID: QueueStanding] {
+        for _ in 0..<Self.attempts {
             let places = try await store.join(users, in: event.id)
             // Closed since this instance last looked.
             if places.isClosed { return Dictionary(uniqueKeysWithValues: users.map { ($0, .closed) }) }

@@ -13,35 +13,13 @@ import Testing
     private func withSeats(
         _ body: (Seating, SeatHistory, Event, RedisClient, PostgresClient) async throws -> Void
     ) async throws {
-        try await TestPostgres.withDatabase { postgres in
-            try await TestRedis.withClient { redis in
-                let events = Events(postgres: postgres)
-                let file = EventFile(
-                    title: "Test",
-                    venue: "Hall",
-                    startsAt: ServerTime.now + .seconds(86_400),
-                    sections: [Section(name: "Floor A", rows: 1, seatsPerRow: 10, price: 150)]
-                )
-                let event = try #require(try await events.setStatus(try await events.create(file).id, .open))
-                let seating = Seating(
-                    redis: redis,
-                    postgres: postgres,
-                    events: events,
-                    passesKey: { "hf:{event:\($0)}:passes" },
-                    logger: Logger(label: "test.seats") { _ in SwiftLogNoOpLogHandler() }
-                )
-                let history = SeatHistory(redis: redis, postgres: postgres)
-                let result: Result<Void, any Error>
-                do {
-                    result = .success(try await body(seating, history, event, redis, postgres))
-                } catch { result = .failure(error) }
-                try await seating.forget(event.id)
-                try result.get()
-            }
+        try await TenSeats.with { seats in
+            let history = SeatHistory(redis: seats.redis, postgres: seats.postgres)
+            try await body(seats.seating, history, seats.event, seats.redis, seats.postgres)
         }
     }
 
-    private func seat(_ number: Int) -> SeatID { SeatID(section: "Floor A", row: 1, number: number) }
+    private func seat(_ number: Int) -> SeatID { TenSeats.seat(number) }
 
     @Test("Each step of a hold is told once, in order, with its seats and nobody else's")
     func path() async throws {

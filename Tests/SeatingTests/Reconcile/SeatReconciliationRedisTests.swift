@@ -36,39 +36,17 @@ import Testing
 
     /// One row of ten seats. `Floor A-1-1` and `-2` are reserved by ann, as PostgreSQL and Redis both know.
     private func withHall(_ body: (Hall) async throws -> Void) async throws {
-        try await TestPostgres.withDatabase { postgres in
-            try await TestRedis.withClient { redis in
-                let events = Events(postgres: postgres)
-                let file = EventFile(
-                    title: "Test",
-                    venue: "Hall",
-                    startsAt: ServerTime.now + .seconds(86_400),
-                    sections: [Section(name: "Floor A", rows: 1, seatsPerRow: 10, price: 150)]
-                )
-                let event = try #require(try await events.setStatus(try await events.create(file).id, .open))
-                let seating = Seating(
-                    redis: redis,
-                    postgres: postgres,
-                    events: events,
-                    passesKey: { "hf:{event:\($0)}:test-passes" },
-                    logger: Logger(label: "test.seats") { _ in SwiftLogNoOpLogHandler() }
-                )
-                _ = try await seating.snapshot(of: event)
-                let hall = Hall(
-                    seating: seating,
-                    event: event,
-                    redis: redis,
-                    postgres: postgres,
-                    reservation: ReservationID()
-                )
-                let result: Result<Void, any Error>
-                do {
-                    try await Self.reserve(in: hall)
-                    result = .success(try await body(hall))
-                } catch { result = .failure(error) }
-                try await seating.forget(event.id)
-                try result.get()
-            }
+        try await TenSeats.with { seats in
+            _ = try await seats.seating.snapshot(of: seats.event)
+            let hall = Hall(
+                seating: seats.seating,
+                event: seats.event,
+                redis: seats.redis,
+                postgres: seats.postgres,
+                reservation: ReservationID()
+            )
+            try await Self.reserve(in: hall)
+            try await body(hall)
         }
     }
 
@@ -98,7 +76,7 @@ import Testing
         )
     }
 
-    private static func seat(_ number: Int) -> SeatID { SeatID(section: "Floor A", row: 1, number: number) }
+    private static func seat(_ number: Int) -> SeatID { TenSeats.seat(number) }
 
     @Test("Stores that agree are left alone, holds and blocked seats included")
     func agree() async throws {
