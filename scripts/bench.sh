@@ -25,6 +25,7 @@ say() { printf '==> %s\n' "$*"; }
 venv=.holdfast/bench-venv
 out=.holdfast/bench
 root=$PWD
+export PYTHONPATH=$root/scripts
 # Exact versions, so that two runs months apart have the same peer.
 peer=(python-socketio==5.18.1 uvicorn==0.54.0 websockets==17.4 uvloop==0.23.0 httptools==0.9.0 PyJWT==2.15.1
     fastapi==0.165.0 redis==8.1.0)

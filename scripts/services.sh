@@ -16,16 +16,13 @@ command=${1:-}; folder=${2:-}; durable=${3:-}
 mkdir -p "$folder"
 folder=$(cd "$folder" && pwd)
 deploy=$(cd "$(dirname "$0")/../Deploy" && pwd)
+ports=$(cd "$(dirname "$0")" && pwd)/ports.py
 postgres_bin=$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -V | tail -n 1)
 
 # A secret of the folder, made the first time it is asked for.
 secret() {
     [ -s "$folder/$1" ] || (umask 077 && head -c 24 /dev/urandom | base64 | tr -d '/+=\n' >"$folder/$1")
     cat "$folder/$1"
-}
-
-free_port() {
-    python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
 }
 
 # PostgreSQL refuses to run as root, so root lends it the "postgres" account that the Debian package made. That account
@@ -51,7 +48,7 @@ start_postgres() {
         as_postgres "$postgres_bin/initdb" -D "$data" -U holdfast -E UTF8 --locale=C.UTF-8 \
             --auth=scram-sha-256 --pwfile="$folder/postgres.password" >"$folder/initdb.log"
     fi
-    local port; port=$(free_port)
+    local port; port=$("$ports")
     local options="-p $port -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c max_connections=300"
     [ "$durable" = --durable ] || options="$options -c fsync=off -c synchronous_commit=off -c full_page_writes=off"
     as_postgres "$postgres_bin/pg_ctl" -D "$data" -s -w -t 60 -l "$data/server.log" -o "$options" start >/dev/null
@@ -66,7 +63,7 @@ start_postgres() {
 
 start_redis() {
     local port password service_password save
-    port=$(free_port)
+    port=$("$ports")
     mkdir -p "$folder/redis"
     password=$(secret redis.password)
     service_password=$(secret redis-service.password)

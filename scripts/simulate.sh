@@ -67,7 +67,7 @@ event=$($holdfast event create --file "$folder/event.json")
 say "Starting three instances"
 urls=()
 for index in 1 2 3; do
-    port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+    port=$(scripts/ports.py)
     HOLDFAST_PORT=$port HOLDFAST_INSTANCE=simulate-$index $holdfast serve 2>"$folder/instance-$index.log" &
     servers+=($!)
     urls+=(--url "http://127.0.0.1:$port")

@@ -33,7 +33,7 @@ if [ "${1:-}" = mutants ]; then
         else
             missed=$((missed + 1)); printf '%-12s NOT NOTICED by %s; see %s\n' "$mutant" "$test" "$results/$mutant.log"
         fi
-    done < <("$venv/bin/python" -c 'import sys; sys.path.insert(0, "Tests/support"); import mutants; mutants.main()')
+    done < <("$venv/bin/python" -c 'import sys; sys.path[:0] = ["Tests/support", "scripts"]; import mutants; mutants.main()')
     echo "$noticed passed, $missed failed"
     [ "$missed" -eq 0 ] && [ "$noticed" -gt 0 ]
     exit

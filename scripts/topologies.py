@@ -20,21 +20,14 @@ import os
 import pathlib
 import secrets
 import signal
-import socket
 import subprocess
 import sys
 import time
 
+from ports import free_ports
+
 DEPLOY = pathlib.Path(__file__).resolve().parents[1] / "Deploy/redis"
 PRIMARY = "holdfast"
-
-
-def free_ports(count):
-    with contextlib.ExitStack() as stack:
-        probes = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [probe.getsockname()[1] for probe in probes]
 
 
 def until(condition, what, seconds=30):

@@ -20,7 +20,8 @@ import time
 import urllib.request
 from pathlib import Path
 
-from servers import PEERS, free_port, pinned, redis_server, started
+from ports import free_port
+from servers import PEERS, pinned, redis_server, started
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PEOPLE = 1_000

@@ -19,7 +19,8 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from servers import PythonSocketIO, free_port, pinned, redis_server, started
+from ports import free_port
+from servers import PythonSocketIO, pinned, redis_server, started
 
 NAME = "seats"
 PEOPLE, WATCHERS, DEPTH = 256, 64, 1

@@ -11,14 +11,10 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ports import free_port
+
 PEERS = Path(__file__).resolve().parent / "peers"
 NGINX_MODULES = "/usr/lib/nginx/modules"
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def pinned(core, command):

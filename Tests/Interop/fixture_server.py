@@ -11,14 +11,10 @@ import subprocess
 import tempfile
 import time
 
+from ports import free_port
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BINARY = os.environ.get("HOLDFAST_FIXTURE", str(ROOT / ".build/debug/SocketIOFixture"))
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 class FixtureServer:

@@ -8,8 +8,9 @@ import subprocess
 import aiohttp
 import pytest
 
-from cluster import Cluster, free_port
+from cluster import Cluster
 from fans import Fan, everybody_leaves
+from ports import free_port
 
 
 @pytest.fixture

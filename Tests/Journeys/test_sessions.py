@@ -8,8 +8,9 @@ import time
 
 import pytest
 
-from cluster import PASSWORD, Cluster, free_port, until
+from cluster import PASSWORD, Cluster, until
 from fans import Fan, Refused, everybody_leaves
+from ports import free_port
 
 SOON = 3.0  # the contract promises 1 s; a machine that also runs the other tests may be late
 

@@ -73,7 +73,7 @@ package final class PrivateRedis: Sendable {
         let credentials = password.map { ":\($0)@" } ?? ""
         try await TestRedis.withClient(url: "redis://\(credentials)127.0.0.1:\(port)/0") { configuration in
             configuration.connectionCount = 1
-            configuration.commandTimeout = .seconds(10)
+            configuration.commandTimeout = .seconds(60)
             configuration.reconnectDelay = .milliseconds(5) ... .milliseconds(20)
         } _: { redis in
             _ = try await redis.send(RedisCommand("PING"))
@@ -142,22 +142,26 @@ package final class PrivateRedis: Sendable {
         }
     }
 
-    /// A port that nobody listens on now. Redis binds it a moment later; a thief in between makes the test fail, not lie.
+    /// A port that nobody listens on now, below those that the kernel gives to outgoing connections: see
+    /// `scripts/ports.py`.
     private static func freePort() throws -> Int {
-        let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-        guard descriptor >= 0 else { throw Failure(description: "no socket") }
-        defer { close(descriptor) }
-        var address = sockaddr_in()
-        address.sin_family = sa_family_t(AF_INET)
-        address.sin_addr.s_addr = in_addr_t(0x7f00_0001).bigEndian
-        var length = socklen_t(MemoryLayout<sockaddr_in>.size)
-        let status = withUnsafeMutablePointer(to: &address) { pointer in
-            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { generic in
-                bind(descriptor, generic, length) == 0 ? getsockname(descriptor, generic, &length) : -1
+        for _ in 0..<100 {
+            let port = UInt16.random(in: 10_000..<32_000)
+            let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+            guard descriptor >= 0 else { break }
+            defer { close(descriptor) }
+            var address = sockaddr_in()
+            address.sin_family = sa_family_t(AF_INET)
+            address.sin_addr.s_addr = in_addr_t(0x7f00_0001).bigEndian
+            address.sin_port = port.bigEndian
+            let status = withUnsafePointer(to: address) { pointer in
+                pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { generic in
+                    bind(descriptor, generic, socklen_t(MemoryLayout<sockaddr_in>.size))
+                }
             }
+            if status == 0 { return Int(port) }
         }
-        guard status == 0 else { throw Failure(description: "no free port") }
-        return Int(UInt16(bigEndian: address.sin_port))
+        throw Failure(description: "no free port")
     }
 }
 

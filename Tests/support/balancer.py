@@ -5,7 +5,8 @@ import subprocess
 import urllib.error
 import urllib.request
 
-from cluster import ROOT, free_port, until
+from cluster import ROOT, until
+from ports import free_port
 
 FOLDER = ROOT / "Deploy/haproxy"
 

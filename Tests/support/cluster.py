@@ -13,7 +13,6 @@ import os
 import pathlib
 import secrets
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -21,6 +20,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 
+from ports import free_port
 from topologies import Topology
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -28,12 +28,6 @@ PASSWORD = "correct horse battery"
 
 # Each cluster gets a Redis database to itself; database 0 belongs to the Swift tests.
 _redis_databases = itertools.cycle(range(1, 16))
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def until(condition, seconds=20, what="it"):

@@ -17,7 +17,7 @@ import jwt
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from cluster import free_port
+from ports import free_port
 
 CLIENT_ID = "holdfast"
 

@@ -18,7 +18,8 @@ import urllib.request
 
 import jwt
 
-from cluster import free_port, until
+from cluster import until
+from ports import free_port
 
 CLIENT_ID = "holdfast"
 PEOPLE_PASSWORD = "correct horse battery"

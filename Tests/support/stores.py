@@ -4,11 +4,12 @@ import contextlib
 import os
 import pathlib
 import shutil
-import socket
 import subprocess
 import tempfile
 import time
 import urllib.parse
+
+from ports import free_port
 
 SERVICES = pathlib.Path(__file__).resolve().parents[2] / "scripts/services.sh"
 
@@ -63,9 +64,7 @@ class Replica:
     def __init__(self, stores):
         self._parts = urllib.parse.urlsplit(stores.urls["HOLDFAST_TEST_REDIS_URL"])
         self._folder = stores.folder / "replica"
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.address = probe.getsockname()
+        self.address = ("127.0.0.1", free_port())
         self._acl = stores.folder / "users.acl"
 
     def __enter__(self):

@@ -129,11 +129,7 @@ struct SeatRebuild: Sendable {
                 (Int, String, String?, String?, Int?).self
             )
             pairs.append(RedisArgument("\(ordinal):\(seat)"))
-            if let user, let reservation, let number {
-                pairs.append(RedisArgument("\(user)|\(reservation):\(number)"))
-            } else {
-                pairs.append("|blocked")
-            }
+            pairs.append(RedisArgument(WrittenClaim.text(user, reservation, number) ?? WrittenClaim.blocked))
         }
         return pairs
     }

@@ -72,11 +72,8 @@ struct SeatReconciliation: Sendable {
 
     // MARK: One look
 
-    private struct Truth: Sendable {
-        let ordinal: Int
-        let place: String
-        let claim: String
-    }
+    /// A place and what PostgreSQL says of it.
+    typealias Truth = (place: String, claim: String)
 
     /// PostgreSQL's places from an ordinal on. Ordinals have no gaps.
     private func truths(from first: Int) async throws -> [Truth] {
@@ -94,13 +91,8 @@ struct SeatReconciliation: Sendable {
             let (ordinal, seat, isBlocked, user, reservation, number) = try row.decode(
                 (Int, String, Bool, String?, String?, Int?).self
             )
-            let claim: String
-            if let user, let reservation, let number {
-                claim = "\(user)|\(reservation):\(number)"
-            } else {
-                claim = isBlocked ? "|blocked" : ""
-            }
-            return Truth(ordinal: ordinal, place: "\(ordinal):\(seat)", claim: claim)
+            let claim = WrittenClaim.text(user, reservation, number) ?? (isBlocked ? WrittenClaim.blocked : "")
+            return ("\(ordinal):\(seat)", claim)
         }
     }
 
@@ -114,11 +106,11 @@ struct SeatReconciliation: Sendable {
         guard reply.status == .ok else { return nil }
         let found = try reply.array(3).map { $0.string ?? "" }
         guard found.count == truths.count else { throw reply.unexpected("a claim of each place", at: 3) }
-        return (Int(try reply.integer(2)), Self.differences(truths.map { ($0.place, $0.claim) }, found))
+        return (Int(try reply.integer(2)), Self.differences(truths, found))
     }
 
     /// Redis writes a third part after the claim, its order in the outbox, which PostgreSQL does not keep.
-    static func differences(_ truths: [(place: String, claim: String)], _ found: [String]) -> [Difference] {
+    static func differences(_ truths: [Truth], _ found: [String]) -> [Difference] {
         zip(truths, found).compactMap { truth, found in
             let known = found.split(separator: "|", omittingEmptySubsequences: false).prefix(2).joined(separator: "|")
             return known == truth.claim ? nil : Difference(place: truth.place, found: found, truth: truth.claim)
