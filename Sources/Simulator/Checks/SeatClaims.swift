@@ -134,6 +134,14 @@ package struct SeatClaims: Sendable {
         for seat in self.holds[user]?.seats ?? [] { self.end(seat, user, .hold, at) }
     }
 
+    /// A new life of the seat state: holds of the one before are over, orders are not.
+    package mutating func lifeBegan(with fence: Fence, at: Moment) {
+        for (user, hold) in self.holds where hold.fence.epoch < fence.epoch {
+            for seat in hold.seats { self.end(seat, user, .hold, at) }
+            self.holds[user] = nil
+        }
+    }
+
     // MARK: Checks
 
     private mutating func checkFence(_ fence: Fence, _ user: Int, _ new: [Int32], _ sentAt: Moment, _ readAt: Moment) {

@@ -36,8 +36,8 @@ extension Shard {
             guard let message = self.read(SelectionMessage.self, payload), message.eventId == self.venue.eventID else {
                 return
             }
-            let fan = self.fans[index].number
-            self.referee.with { $0.selectionChanged(fan, message.fence) }
+            let (fan, now) = (self.fans[index].number, self.now)
+            self.referee.with { $0.selectionChanged(fan, message.fence, now: now) }
         case "hold-expired":
             let (user, now) = (self.fans[index].user, self.now)
             self.referee.with { $0.holdExpired(user, now: now) }
