@@ -94,7 +94,8 @@ fi
 cat >"$folder/event.json" <<JSON
 {"title":"Simulated Night","venue":"Hall","startsAt":"2030-01-15T10:00:00.000Z","currency":"KRW",
  "sale":{"opensAt":$opens,"maxSeatsPerUser":4,"holdSeconds":60,"noOrphanSeats":false},
- "queue":{"enabled":true,"maxActive":600,"ratePerMinute":3600,"mode":"$mode","passSeconds":120},
+ "queue":{"enabled":true,"maxActive":$((fans * 12 / 100 + 1)),"ratePerMinute":$((fans * 72 / 100 + 1)),"mode":"$mode",
+          "passSeconds":120},
  "sections":[{"name":"A","rows":20,"seatsPerRow":50,"price":150000},
              {"name":"B","rows":40,"seatsPerRow":100,"price":100000},
              {"name":"C","rows":40,"seatsPerRow":100,"price":60000}],

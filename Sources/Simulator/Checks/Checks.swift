@@ -67,7 +67,7 @@ package struct Checks: Sendable {
     // MARK: Lives of the seat state
 
     /// How many failovers ended all holds, and what was found about the last moments before and dismissed.
-    package var failoversSeen: (ended: Int, dismissed: Int) { (self.lives.ended, self.lives.dismissed) }
+    package var failoversSeen: (ended: Int, dismissed: [Breach.Rule: Int]) { (self.lives.ended, self.lives.dismissed) }
 
     /// Whatever names a fence tells of a new life: the holds of the one before are over.
     private mutating func saw(_ fence: Fence?, now: Moment) {

@@ -23,7 +23,7 @@ struct SeatLives: Sendable {
     /// How many lives have begun after the first.
     private(set) var ended = 0
     /// What was found in the last moments of a life and proves nothing.
-    private(set) var dismissed = 0
+    private(set) var dismissed: [Breach.Rule: Int] = [:]
     private var doubts: [Doubt] = []
 
     init(failovers: Int) { self.failovers = failovers }
@@ -40,7 +40,7 @@ struct SeatLives: Sendable {
         guard fence.epoch > current else { return false }
         self.current = fence.epoch
         self.ended += 1
-        self.dismissed += self.doubts.count { $0.life < fence.epoch }
+        for doubt in self.doubts where doubt.life < fence.epoch { self.dismissed[doubt.breach.rule, default: 0] += 1 }
         self.doubts.removeAll { $0.life < fence.epoch }
         return true
     }

@@ -46,7 +46,7 @@ package struct SimulationReport: Encodable, Sendable {
     /// New lives of the seat state, each of which ended all holds.
     package let failoversSeen: Int
     /// What was found about holds in the last moments of such a life, and proves nothing.
-    package let findingsDismissed: Int
+    package let dismissed: [String: Int]
     package let sessionsRestored: Int
     package let admitted: Int
     package let mostInside: Int
@@ -80,7 +80,10 @@ package struct SimulationReport: Encodable, Sendable {
         self.seatMessages = checks.log.messages
         self.seatLogResets = checks.log.resets
         self.failoversAnnounced = plan.failovers
-        (self.failoversSeen, self.findingsDismissed) = checks.failoversSeen
+        self.failoversSeen = checks.failoversSeen.ended
+        self.dismissed = Dictionary(
+            uniqueKeysWithValues: checks.failoversSeen.dismissed.map { ($0.key.rawValue, $0.value) }
+        )
         self.sessionsRestored = checks.restored
         self.admitted = checks.queue.admitted
         self.mostInside = checks.queue.mostActive
@@ -145,8 +148,8 @@ extension SimulationReport {
             "  seats      \(seatMessages) changes told, \(gapsFilledBySync) gaps filled by sync",
             failoversAnnounced == 0
                 ? nil
-                : "  failovers  \(failoversAnnounced) announced, \(failoversSeen) ended all holds, \(findingsDismissed) "
-                    + "findings about the moments before dismissed",
+                : "  failovers  \(failoversAnnounced) announced, \(failoversSeen) ended all holds; dismissed, of the "
+                    + "moments before: \(Self.list(dismissed))",
             "  orders     \(orders) made, \(ordersPaid) paid for \(seatsPaid) seats",
             "  fans       " + Self.list(outcomes),
             "  refusals   " + Self.list(refusals),
