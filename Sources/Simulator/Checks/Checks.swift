@@ -124,7 +124,8 @@ package struct Checks: Sendable {
             let found = Set(self.venue.places(message.selectedSeats ?? []))
             let lost = had.seats.filter { !found.contains($0) }
             let names = self.venue.names(lost.isEmpty ? had.seats : lost).joined(separator: ", ")
-            if !lost.isEmpty {
+            let isLater = message.holds.map { $0.fence > had.fence } ?? false
+            if !lost.isEmpty, !isLater {
                 self.breach(Breach(.notRestored, fans: [user], at: now, "held, but not restored: \(names)"))
             } else if let fence = message.holds?.fence, fence < had.fence {
                 let words = "\(names): fence \(fence) was restored, \(had.fence) was granted"
@@ -275,7 +276,9 @@ package struct Checks: Sendable {
     /// The sale is about to be opened again.
     package mutating func resumed() { self.pausedSince = nil }
 
-    package mutating func passEnded(_ user: Int, now: Moment) { self.queue.ended(user, at: now) }
+    package mutating func passEnded(_ user: Int, now: Moment) { self.queue.passEnded(user, at: now) }
+
+    package mutating func queueCleared(_ user: Int, now: Moment) { self.queue.ended(user, at: now) }
 
     package mutating func holdExpired(_ user: Int, now: Moment) { self.claims.holdExpired(user, at: now) }
 

@@ -76,6 +76,9 @@ extension Shard {
         case "queue-entry-allowed":
             self.referee.with { $0.admitted(user, until: message.expiresAt, now: now) }
             self.happened(index, .admitted)
+        case "queue-cleared":
+            self.referee.with { $0.queueCleared(user, now: now) }
+            self.happened(index, .passEnded)
         default:
             self.referee.with { $0.passEnded(user, now: now) }
             self.happened(index, .passEnded)
