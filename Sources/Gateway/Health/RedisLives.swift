@@ -117,8 +117,10 @@ struct RedisLives: Service {
                 )
                 if try known.first?.decode(String.self) == remembered {
                     logger.notice("redis has another history", metadata: ["event.id": "\(event)"])
-                    try await seating.rebuild(event)
+                    // The seats last: whatever fails before is tried again, and a second life of the seats would end
+                    // the holds that were granted since the first.
                     try await waitingRoom.rebuild(event)
+                    try await seating.rebuild(event)
                     try await note(id, event, instead: remembered)
                 }
             } catch {
