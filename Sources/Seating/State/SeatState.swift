@@ -7,11 +7,13 @@ import Synchronization
 
 /// Runs the scripts against the current life of an event's seat state, and begins a new life when Redis lost it.
 ///
+/// A closed event is the exception: nothing begins a life of it again, and every action is answered as ``SeatReply/over``.
+///
 /// An instance remembers the epoch it saw last and sends it along. A script that finds another one touches nothing:
 /// a higher epoch is adopted, a lower or missing one means that Redis was wiped or came back from an old file, and the
 /// state is rebuilt from PostgreSQL before the event takes another action.
 final class SeatState: Sendable {
-    private let redis: RedisClient
+    let redis: RedisClient
     let postgres: PostgresClient
     private let passesKey: @Sendable (EventID) -> String
     let logger: Logger
@@ -20,7 +22,7 @@ final class SeatState: Sendable {
     /// One entry per event that this instance has touched; a kilobyte and a half each.
     private let known = Mutex<[EventID: Known]>([:])
     /// The rebuilds under way in this process, so that a rush for one event starts one.
-    private let rebuilds = Mutex<[EventID: Task<Int64, any Error>]>([:])
+    private let rebuilds = Mutex<[EventID: Task<Int64?, any Error>]>([:])
 
     private struct Known {
         var epoch: Int64?
@@ -68,7 +70,9 @@ final class SeatState: Sendable {
             let reply = try SeatReply(try await redis.eval(call), of: script)
             switch reply.status {
             case .otherEpoch: epoch = adopt(try reply.integer(1), for: event)
-            case .rebuild: epoch = try await rebuild(event)
+            case .rebuild:
+                guard let begun = try await rebuild(event) else { return .over(after: epoch, script) }
+                epoch = begun
             default: return reply
             }
             if pinned != nil { return reply }
@@ -138,10 +142,9 @@ final class SeatState: Sendable {
         }
     }
 
-    /// Forgets a deleted event, here and in Redis.
+    /// Forgets a closed or deleted event, here and in Redis.
     func forget(_ event: EventID) async throws {
-        let keys = SeatingKeys(event: event)
-        _ = try await redis.send(RedisCommand("UNLINK", arguments: keys.all.map { RedisArgument($0) }))
+        try await rebuilding(event).end()
         _ = known.withLock { $0.removeValue(forKey: event) }
     }
 
@@ -150,8 +153,9 @@ final class SeatState: Sendable {
     /// Begins a new life of the state and returns its epoch. Callers of one process share one rebuild.
     ///
     /// - Parameter force: also when Redis seems whole, as an operator may ask.
-    func rebuild(_ event: EventID, force: Bool = false) async throws -> Int64 {
-        let rebuild = SeatRebuild(redis: redis, postgres: postgres, event: event, logger: logger)
+    /// - Returns: nil when the event is closed or deleted.
+    func rebuild(_ event: EventID, force: Bool = false) async throws -> Int64? {
+        let rebuild = rebuilding(event)
         let task = rebuilds.withLock { rebuilds in
             if let running = rebuilds[event] { return running }
             // Unstructured, because one caller's cancellation must not fail the others. Each caller awaits it, and it
@@ -161,6 +165,10 @@ final class SeatState: Sendable {
             return task
         }
         defer { rebuilds.withLock { if $0[event] == task { $0[event] = nil } } }
-        return adopt(try await task.value, for: event)
+        return try await task.value.map { adopt($0, for: event) }
+    }
+
+    private func rebuilding(_ event: EventID) -> SeatRebuild {
+        SeatRebuild(redis: redis, postgres: postgres, event: event, logger: logger)
     }
 }
