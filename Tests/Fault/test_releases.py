@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from collections import Counter
 
 import books
 import pytest
@@ -11,9 +12,13 @@ from crowd import Crowd, create_house
 from fans import Fan, assert_gapless, everybody_leaves
 from steps import lock, reserve
 
+# Whose messages are told apart; sockets have a channel of their own kind.
+KINDS = ("seats", "queue", "newcomers", "sessions", "accounts")
+
 # What a later release might say, and what none ever would.
 UNKNOWN = [
     "", "?", "{}", "null", '{"v":99,"kind":"from-the-future"}', "Z1\n{}", "q99999999999999999999\n{}", "l", "l1", "x\n\n",
+    '{"v":2,"user":"load-1","handle":"' + "A" * 43 + '","reason":"admin"}', "left 3f2c load-1", "gone load-1",
     "9:" + "x" * 4_000, "\u0001\u0002", "[1,2,3]", '"text"',
 ]
 
@@ -42,6 +47,17 @@ async def test_messages_of_another_release_are_passed_over(stores):
         for fan in fans:
             assert_gapless(fan)
             assert fan.heard("(disconnected)") == []
+        # And it can be seen that something was not understood.
+        passed = Counter()
+        for instance in cluster.instances:
+            for line in (await fans[0].http(instance, "GET", "/metrics")).splitlines():
+                name, _, value = line.partition(" ")
+                if name.startswith(("holdfast_messages_passed_over_total{", "socketio_adapter_malformed_total")):
+                    passed[name] += float(value)
+            assert "a message of another release was passed over" in instance.log.read_text()
+        channels = {f'holdfast_messages_passed_over_total{{channel="{name}"}}' for name in KINDS}
+        assert set(passed) == channels | {"socketio_adapter_malformed_total"}, passed
+        assert min(passed.values()) >= len(UNKNOWN), passed
         # A person ends their session: every instance hears of it.
         await fans[3].http(cluster.instances[0], "POST", "/api/auth/logout")
         await fans[3].hears("(disconnected)", within=10)
