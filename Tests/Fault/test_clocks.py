@@ -14,8 +14,8 @@ from crowd import Crowd, create_house
 from fans import Fan, Refused, everybody_leaves
 from steps import WEBHOOK_SECRET, lock, pay, reserve, tell
 
-# What a busy machine may make of a moment.
-LATE = 5
+# What a busy machine may make of a moment; a clock would make an hour of it.
+LATE = 30
 
 
 def claims(token):
@@ -42,16 +42,16 @@ async def three_clocks(cluster):
 async def test_with_instances_an_hour_fast_and_an_hour_slow_every_hold_lasts_as_long_as_it_says(stores):
     with Cluster(instances=1, stores=stores) as cluster:
         right, fast, slow = doors = await three_clocks(cluster)
-        house = create_house(cluster, hold_seconds=4)
+        house = create_house(cluster, hold_seconds=6)
         holder, watcher = (Fan(token) for token in cluster.tokens(10)[8:])
         await watcher.connect(right)
         await watcher.call("join-seat-selection", {"eventId": house})
-        for door in (fast, slow, right):
-            await lock(holder, door, house, ["R-40-1"])
-            await asyncio.sleep(2)
-            await lock(watcher, right, house, ["R-40-1"], expect=409)
+        for door in doors:
             watcher.arrived.clear()
-            await watcher.hears("seat-released", lambda data: data["seatIds"] == ["R-40-1"], within=2 + LATE)
+            began = time.monotonic()
+            await lock(holder, door, house, ["R-40-1"])
+            await watcher.hears("seat-released", lambda data: data["seatIds"] == ["R-40-1"], within=6 + LATE)
+            assert watcher.heard_at("seat-released") - began >= 6
         await everybody_leaves(watcher)
         async with Crowd(cluster, house, doors, buyers=8) as crowd:
             await crowd.orders(60)
@@ -60,35 +60,35 @@ async def test_with_instances_an_hour_fast_and_an_hour_slow_every_hold_lasts_as_
 
 
 async def test_what_one_instance_signs_all_believe_for_as_long_as_it_says_whatever_their_clocks_show(stores):
-    with Cluster(instances=1, stores=stores, ACCESS_TOKEN_TTL=6, PAYMENT_WEBHOOK_SECRET=WEBHOOK_SECRET) as cluster:
-        right, fast, slow = doors = await three_clocks(cluster)
+    with Cluster(instances=1, stores=stores, ACCESS_TOKEN_TTL=20) as cluster:
+        doors = await three_clocks(cluster)
         line = cluster.create_event(queue=cluster.open_queue(passSeconds=3))
-        for number, door in enumerate(doors):
+        for number in range(3):
             cluster.create_user(f"fan-{number}")
-            began, fan = time.monotonic(), await Fan().login(door, f"fan-{number}")
-            told = claims(fan.token)
-            assert abs(told["iat"] - time.time()) < LATE and told["exp"] - told["iat"] in (5, 6, 7)
-            pair = fan.signed_in
+
+        async def visit(number, door):
+            fan = await Fan().login(door, f"fan-{number}")
+            told, pair = claims(fan.token), fan.signed_in
+            assert abs(told["iat"] - time.time()) < LATE and told["exp"] - told["iat"] in (20, 21)
             for other in doors:
-                assert await status(fan, other) == 200 or time.monotonic() - began > 5
-                renewed = await Fan().http(
+                assert await status(fan, other) == 200 or time.time() > told["exp"] - 2
+                pair = await Fan().http(
                     other, "POST", "/api/auth/refresh", {"refresh_token": pair["refresh_token"]}
                 )
-                pair = renewed
             # The entry pass says the truth to sites that have nothing but their own clock.
-            late = Fan(pair["access_token"])
-            standing = await until_admitted(late, door, line)
+            standing = await until_admitted(Fan(pair["access_token"]), door, line)
             entry = claims(standing["entryToken"])
-            assert abs(entry["iat"] - time.time()) < LATE
-            assert -LATE < entry["exp"] - time.time() <= 4
-            # Dead everywhere when it says, and not sooner or later because of somebody's clock.
-            await asyncio.sleep(max(0, told["exp"] + 0.5 - time.time()))
+            assert abs(entry["iat"] - time.time()) < LATE and abs(entry["exp"] - time.time()) < LATE
+            # Dead everywhere when it says, give or take what an instance may be wrong by.
+            await asyncio.sleep(max(0, told["exp"] + 3 - time.time()))
             for other in doors:
                 assert await status(fan, other) == 401, other.name
 
+        await asyncio.gather(*(visit(number, door) for number, door in enumerate(doors)))
+
 
 async def until_admitted(fan, door, event):
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 2 * LATE
     while True:
         standing = await fan.http(door, "POST", f"/api/queue/check/{event}")
         if standing["status"] == "admitted":
@@ -137,48 +137,54 @@ async def test_wrong_passwords_are_counted_and_leaders_replaced_whatever_the_clo
 @pytest.mark.parametrize("hours", [1, -1])
 async def test_with_redis_an_hour_off_sessions_holds_and_passes_last_as_long_as_they_say(stores, hours):
     with stores.redis_clock(hours), Cluster(
-        instances=2, stores=stores, SESSION_TTL=6, SESSION_REFRESH_THRESHOLD=4, PAYMENT_WEBHOOK_SECRET=WEBHOOK_SECRET
+        instances=2, stores=stores, SESSION_TTL=12, SESSION_REFRESH_THRESHOLD=8, PAYMENT_WEBHOOK_SECRET=WEBHOOK_SECRET
     ) as cluster:
         one, two = cluster.instances
+        event = cluster.create_event(
+            sale={"opensAt": None, "maxSeatsPerUser": 4, "holdSeconds": 3}, queue=cluster.open_queue(passSeconds=60)
+        )
         for name in ("active", "idle", "chief"):
             cluster.create_user(name, "super_admin" if name == "chief" else "user")
-        active, idle = [await Fan().login(one, name) for name in ("active", "idle")]
-        for fan in (active, idle):
-            await fan.connect(two)
+        active, idle = Fan(), Fan()
         # Whoever does something over their socket stays, whoever does nothing goes when it is time.
+        await active.login(one, "active")
+        await active.connect(two)
         began = time.monotonic()
-        while time.monotonic() - began < 9:
-            await active.call("latency")
+        await idle.login(one, "idle")
+        await idle.connect(two)
+        while not idle.heard("(disconnected)"):
+            await active.call("join-event", {"eventId": event})
+            await asyncio.sleep(0.3)
+            assert time.monotonic() - began < 12 + LATE, "a session outlives its time"
+        assert idle.heard_at("(disconnected)") - began >= 12, "and not before"
+        # Longer than a session lives if nobody uses it.
+        until_then = time.monotonic() + 14
+        while time.monotonic() < until_then:
+            await active.call("join-event", {"eventId": event})
             await asyncio.sleep(0.3)
         assert active.heard("(disconnected)") == [] and await status(active, one) == 200
-        assert idle.heard("(disconnected)"), "the session has run out"
-        assert idle.heard_at("(disconnected)") - began > 4, "and not before"
         # Administrators see who is here.
         chief = await Fan().login(two, "chief")
         shown = await chief.http(one, "GET", "/api/session/all")
         assert {session["user_id"] for session in shown["sessions"]} >= {"active", "chief"}
         assert (await chief.http(one, "GET", "/api/session/stats"))["total_sessions"] >= 2
 
-        event = cluster.create_event(
-            sale={"opensAt": None, "maxSeatsPerUser": 4, "holdSeconds": 3}, queue=cluster.open_queue(passSeconds=8)
-        )
         await until_admitted(chief, one, event)
         await lock(chief, one, event, ["R-1-1"])
         order = await reserve(chief, two, event, ["R-1-1"])
         payment = (await pay(chief, one, order, "sandbox-never", expect=202))["paymentId"]
         assert await tell(two, payment, order["reservationId"], "succeeded") == 200
+        began, seats = time.monotonic(), f"/api/events/{event}/seats"
         await lock(chief, one, event, ["R-1-2"])
-        seats = f"/api/events/{event}/seats"
 
         async def state():
             shown = (await chief.http(two, "GET", seats))["seats"]
             return next(seat["status"] for seat in shown if seat["id"] == "R-1-2")
 
-        began = time.monotonic()
         while await state() == "locked":
             assert time.monotonic() - began < 3 + LATE
             await asyncio.sleep(0.1)
-        assert time.monotonic() - began > 2
+        assert time.monotonic() - began >= 3
         assert books.breaches(cluster) == []
         await everybody_leaves(active)
 

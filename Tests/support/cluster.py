@@ -154,7 +154,7 @@ class Cluster:
         started = [Instance(self, name, port, settings) for name in names]
         self.instances += started
         for instance in started:
-            until(instance.is_ready, 30, f"{instance.name} becoming ready")
+            until(instance.is_ready, 90, f"{instance.name} becoming ready")
         return started[0] if started else None
 
     @property
