@@ -8,12 +8,9 @@ package struct ServerTime: Hashable, Comparable, Sendable, Codable, CustomString
 
     package init(millisecondsSinceEpoch: Int64) { self.millisecondsSinceEpoch = millisecondsSinceEpoch }
 
-    /// This process' own clock. Nothing that two people compete for may depend on it.
-    package static var now: Self {
-        var time = timespec()
-        clock_gettime(CLOCK_REALTIME, &time)
-        return Self(millisecondsSinceEpoch: Int64(time.tv_sec) * 1_000 + Int64(time.tv_nsec) / 1_000_000)
-    }
+    /// PostgreSQL's clock, as this process knows it. Nothing that two people compete for may depend on it: stores decide
+    /// that by their own.
+    package static var now: Self { SharedClock.now }
 
     package init?(iso8601 text: String) {
         guard text.utf8.count <= 40 else { return nil }

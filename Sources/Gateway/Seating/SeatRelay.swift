@@ -23,6 +23,7 @@ final class SeatRelay: Sendable {
     private let onMoved: @Sendable (EventID) -> Void
     private let logger: Logger
     private let news: SelectionNews
+    private let unread = UnreadMessages(channel: "seats")
     /// One for each event subscribed to. Messages are passed on while it is locked, so that they leave in the order of
     /// their numbers whichever thread found them; passing one on only puts it into the outboxes of sockets.
     private let sequences = Mutex<[EventID: SeatSequence]>([:])
@@ -81,7 +82,7 @@ final class SeatRelay: Sendable {
         case .reset(let seq):
             restart(event, at: seq)
         case nil:
-            logger.debug("unknown seat message", metadata: ["event.id": "\(event)"])
+            unread.passedOver(logger)
         }
     }
 
