@@ -38,6 +38,7 @@ package final class QueueFeed: Service {
     private static let stepEvery = Duration.milliseconds(100)
 
     private let waitingRoom: WaitingRoom
+    private let unread = UnreadMessages(channel: "queue")
     private let subscriber: RedisSubscriber
     private let notify: Notify
     private let rooms = Mutex<[EventID: Room]>([:])
@@ -141,8 +142,11 @@ package final class QueueFeed: Service {
     private func subscribe(_ event: EventID) async throws {
         do {
             try await subscriber.subscribe(WaitingRoomKeys.channel(event)) { [weak self] buffer in
-                guard let message = QueueMessage(String(buffer: buffer)) else { return }
-                self?.rooms.withLock { $0[event]?.feed.receive(message) }
+                guard let self else { return }
+                guard let message = QueueMessage(String(buffer: buffer)) else {
+                    return self.unread.passedOver(self.waitingRoom.logger)
+                }
+                self.rooms.withLock { $0[event]?.feed.receive(message) }
             }
             rooms.withLock { $0[event]?.isSubscribed = true }
         } catch {

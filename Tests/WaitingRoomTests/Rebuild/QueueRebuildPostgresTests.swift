@@ -99,6 +99,20 @@ struct QueueRebuildPostgresTests {
         }
     }
 
+    @Test("After a rebuild a clock that goes back an hour keeps nobody waiting for it")
+    func clockBack() async throws {
+        try await QueueFixture.run(Self.quick) { queue in
+            for number in 1...4 { _ = try await queue.join(number) }
+            try await queue.wipe()
+            for number in 1...4 { _ = try await queue.standing(number) }
+            // Whoever was here may report first.
+            #expect(try await queue.tick()?.admitted == 0)
+            queue.clock.advance(-3_600_000)
+            for number in 1...4 { _ = try await queue.standing(number) }
+            #expect(try await queue.tick()?.admitted == 2)
+        }
+    }
+
     @Test("A load that was overtaken leaves a queue that is running alone")
     func overtakenLoad() async throws {
         try await QueueFixture.run(Self.quick) { queue in
@@ -120,6 +134,41 @@ struct QueueRebuildPostgresTests {
             #expect(try await queue.room.join(try queue.user(2), before) == .closed)
             let places = try await queue.postgres.query("SELECT count(*) FROM queue_entries")
             #expect(try places[0].decode(Int.self) == 1)
+        }
+    }
+
+    @Test("An archived queue stays out of Redis, even where its closing is not known yet")
+    func archived() async throws {
+        try await QueueFixture.run { queue in
+            _ = try await queue.join(1)
+            let open = try await queue.event
+            _ = try await queue.events.setStatus(queue.id, .closed)
+            let (closed, user) = (try await queue.event, try queue.user(1))
+            try await queue.room.forget(queue.id)
+            #expect(try await queue.room.standing(of: user, in: open) == .none)
+            #expect(try await queue.room.join(user, open) == .closed)
+            try await queue.room.keepPresent([user], in: queue.id)
+            try await queue.room.leave(user, open)
+            try await queue.room.rebuild(queue.id)
+            _ = try await queue.room.clear(queue.id)
+            _ = try await queue.room.update(queue.id, QueueChange(maxActive: 1))
+            #expect(try await queue.room.standing(of: user, in: closed) == .closed)
+            let keys = WaitingRoomKeys.all(queue.id).map { RedisArgument($0) }
+            #expect(try await queue.redis.send(RedisCommand("EXISTS", arguments: keys)).int == 0)
+        }
+    }
+
+    @Test("An archive waits for a load under way, and its claim is not renewed after it")
+    func archivedDuringLoad() async throws {
+        try await QueueFixture.run { queue in
+            _ = try await queue.join(1)
+            guard case .yours = try await queue.room.scripts.claim(needing: -1, in: queue.id) else { return }
+            await #expect(throws: Problem.self) { try await queue.room.forget(queue.id) }
+            queue.clock.advance(QueueScripts.claimMs + 1)
+            try await queue.room.forget(queue.id)
+            try await queue.room.scripts.renewClaim(in: queue.id)
+            let keys = WaitingRoomKeys.all(queue.id).map { RedisArgument($0) }
+            #expect(try await queue.redis.send(RedisCommand("EXISTS", arguments: keys)).int == 0)
         }
     }
 
