@@ -142,8 +142,8 @@ let package = Package(
         .target(
             name: "Sessions",
             dependencies: [
-                "HoldfastCore", "Redis", "Postgres", crypto, jwtKit, logging, lifecycle, nioCore, asyncAlgorithms,
-                deque,
+                "HoldfastCore", "Redis", "Postgres", crypto, jwtKit, logging, metrics, lifecycle, nioCore,
+                asyncAlgorithms, deque,
             ],
             resources: [
                 .embedInCode("Store/SessionCommon.lua"),

@@ -12,8 +12,8 @@ case ${1:-run} in
 run) ;;
 # glewlwyd would set up a MySQL database for itself; with dbconfig-sqlite3 it is a file that nobody reads.
 test) packages+=(python3-venv chromium chromium-driver nodejs openssl glewlwyd dbconfig-sqlite3 sqlite3)
-    # What the fault tests put in front of the instances, and wrong clocks.
-    packages+=(haproxy libfaketime) ;;
+    # What the fault tests put in front of the instances.
+    packages+=(haproxy) ;;
 cluster) packages+=(haproxy) ;;
 bench)
     packages+=(python3-venv gcc libc6-dev util-linux nginx-light libnginx-mod-nchan golang-go)

@@ -256,6 +256,7 @@ package struct Gateway: Sendable {
             slices.redis,
             subscriber,
             StoreWatch(stores: stores, logger: logger),
+            RevivalGuard(sessions: slices.sessions, redis: slices.redis, logger: logger),
             RedisLives(
                 redis: slices.redis,
                 postgres: slices.postgres,
@@ -452,7 +453,9 @@ package struct Gateway: Sendable {
             audit: audit
         ).add(to: router)
         OrderRoutes(events: slices.events, orders: slices.orders, authenticator: authenticator).add(to: router)
-        HealthRoutes(stores: stores, drain: drain, instance: settings.instance).add(to: router)
+        HealthRoutes(stores: stores, drain: drain, sessions: slices.sessions, instance: settings.instance).add(
+            to: router
+        )
         DocsRoute(webRoot: webRoot).add(to: router)
         return (router, book)
     }

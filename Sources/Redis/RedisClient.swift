@@ -90,7 +90,8 @@ package final class RedisClient: Service, Sendable {
     // MARK: Which life of Redis
 
     /// Calls `body`, on any thread, when a server is connected to that serves from another history than the one before: it
-    /// was restarted, restored or replaced, or a replica was promoted. Also at the first connection.
+    /// was restarted, restored or replaced, or a replica was promoted. Also at the first connection. No command is sent
+    /// there until it has returned; it must not block, nor use this client.
     ///
     /// What the server holds may be older than what it answered before. ``replications()`` says who serves from what.
     package func onReplicationChange(_ body: @escaping @Sendable () -> Void) {

@@ -81,6 +81,7 @@ package struct Session: Sendable, Equatable {
     var isSealedByOldSecret = false
 
     package var ipAddress: String { client.ipAddress }
+    package var timeLeft: Duration { expiresAt - asOf }
     package var userAgent: String { client.userAgent }
     /// Seconds left when Redis answered, rounded up: a session that lives has at least one.
     package var ttlSeconds: Int { Int((max(0, (expiresAt - asOf).milliseconds) + 999) / 1_000) }

@@ -16,6 +16,8 @@ package struct SessionWatcher: Service {
     private let onEnded: @Sendable (SessionEnded) -> Void
     private let onAccountChanged: @Sendable (UserID) -> Void
     private let onGap: @Sendable () -> Void
+    private let unreadEndings = UnreadMessages(channel: "sessions")
+    private let unreadAccounts = UnreadMessages(channel: "accounts")
 
     /// - Parameters:
     ///   - onEnded: runs on the subscriber's event loop and must not block.
@@ -43,8 +45,7 @@ package struct SessionWatcher: Service {
                 do {
                     try await self.subscriber.subscribe(SessionsKeys.endedChannel) { message in self.hear(message) }
                     try await self.subscriber.subscribe(SessionsKeys.accountChannel) { message in
-                        let text = String(decoding: message.readableBytesView, as: UTF8.self)
-                        if let user = UserID(text) { self.onAccountChanged(user) }
+                        self.hearOfAccount(String(decoding: message.readableBytesView, as: UTF8.self))
                     }
                     if !isFirst { self.onGap() }
                     break
@@ -63,23 +64,32 @@ package struct SessionWatcher: Service {
 
     private func hear(_ message: ByteBuffer) {
         guard let ended = SessionEnded(message: Array(message.readableBytesView)) else {
-            logger.debug("a message about ended sessions cannot be read")
+            unreadEndings.passedOver(logger)
             return
         }
         onEnded(ended)
+    }
+
+    private func hearOfAccount(_ text: String) {
+        guard text.hasPrefix(SessionsKeys.accountChanged),
+            let user = UserID(String(text.dropFirst(SessionsKeys.accountChanged.count)))
+        else { return unreadAccounts.passedOver(logger) }
+        onAccountChanged(user)
     }
 }
 
 extension SessionEnded {
     private struct Message: Decodable {
+        let v: Int
         let user: UserID
         let handle: SessionHandle
         let reason: SessionEndReason
     }
 
-    /// - Shape: `{"user": U, "handle": H, "reason": R}`, as the scripts write it.
+    /// - Shape: `{"v": 1, "user": U, "handle": H, "reason": R}`, as the scripts write it.
     init?(message: [UInt8]) {
-        guard message.count <= 1_024, let read = try? JSONDecoder().decode(Message.self, from: Data(message))
+        guard message.count <= 1_024, let read = try? JSONDecoder().decode(Message.self, from: Data(message)),
+            read.v == 1
         else { return nil }
         self.init(user: read.user, handle: read.handle, reason: read.reason)
     }

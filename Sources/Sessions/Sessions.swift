@@ -21,6 +21,7 @@ package final class Sessions: Sendable {
     let tally = AccessTally()
     package let endings = SessionEndings()
     let flights = RefreshFlights()
+    let history = RedisHistory()
 
     /// - Parameter user: looks an account up, from a cache at most 30 seconds old; nil when there is none.
     package init(
@@ -77,6 +78,13 @@ package final class Sessions: Sendable {
 
     /// - Parameter token: the id of a token of ours; nil when another vouched for it.
     func touch(_ handle: SessionHandle, of user: UserID, token: String?) async throws -> SessionStore.Touch {
+        let before = try history.current()
+        let touch = try await counted(handle, of: user, token: token)
+        try history.requireStill(before)
+        return touch
+    }
+
+    private func counted(_ handle: SessionHandle, of user: UserID, token: String?) async throws -> SessionStore.Touch {
         let accesses = tally.claim(handle)
         let touch: SessionStore.Touch
         do {
@@ -142,12 +150,12 @@ package final class Sessions: Sendable {
 
     /// Whether each session lives. Every instance asks for its sockets every 5 seconds, in case a message was lost.
     package func liveness(of sessions: [(UserID, SessionHandle)]) async throws -> [Bool] {
-        try await expirations(of: sessions).map { $0 != nil }
+        try await timeLeft(of: sessions).map { $0 != nil }
     }
 
-    /// When each session will end if it is not used; nil for those that have ended.
-    package func expirations(of sessions: [(UserID, SessionHandle)]) async throws -> [ServerTime?] {
-        try await store.expirations(of: sessions)
+    /// How long each session lives if it is not used; nil for those that have ended.
+    package func timeLeft(of sessions: [(UserID, SessionHandle)]) async throws -> [Duration?] {
+        try await store.timeLeft(of: sessions)
     }
 
     // MARK: Ending
@@ -190,7 +198,11 @@ package final class Sessions: Sendable {
     /// Tells every instance that what it remembers of an account is out of date.
     package func announceChange(of user: UserID) async throws {
         _ = try await store.redis.send(
-            RedisCommand("PUBLISH", RedisArgument(SessionsKeys.accountChannel), RedisArgument(user.rawValue))
+            RedisCommand(
+                "PUBLISH",
+                RedisArgument(SessionsKeys.accountChannel),
+                RedisArgument(SessionsKeys.accountChanged + user.rawValue)
+            )
         )
     }
 

@@ -12,4 +12,4 @@ def stores():
 
 @pytest.fixture(autouse=True)
 def mutant(monkeypatch):
-    mutants.apply(monkeypatch)
+    yield from mutants.apply(monkeypatch)

@@ -1,42 +1,20 @@
 """What a payment provider says late, twice, in the wrong order, or never."""
 
 import asyncio
-import hashlib
-import hmac
-import json
 import random
-import time
 import uuid
 
-import aiohttp
 import books
 import pytest
 
 from cluster import Cluster, until
 from crowd import Crowd, create_house
 from fans import Fan
-from steps import lock, pay, reserve
-
-SECRET = "only for these tests"
-
-
-async def tell(door, payment, reservation, kind, message=None):
-    """The provider's webhook; returns the status of the answer."""
-    body = json.dumps({
-        "id": message or str(uuid.uuid4()), "type": f"payment.{kind}", "paymentId": payment,
-        "reservationId": reservation,
-    })
-    now = int(time.time())
-    signature = hmac.new(SECRET.encode(), f"{now}.{body}".encode(), hashlib.sha256).hexdigest()
-    headers = {"X-Holdfast-Signature": f"t={now},v1={signature}", "Content-Type": "application/json"}
-    async with aiohttp.ClientSession() as session:
-        async with session.post(f"{door.url}/api/payments/webhook", data=body, headers=headers) as answer:
-            return answer.status
-
+from steps import WEBHOOK_SECRET, lock, pay, reserve, tell
 
 @pytest.mark.short
 async def test_money_that_comes_after_the_seats_were_sold_to_another_goes_back_once():
-    with Cluster(instances=2, PAYMENT_WEBHOOK_SECRET=SECRET) as cluster:
+    with Cluster(instances=2, PAYMENT_WEBHOOK_SECRET=WEBHOOK_SECRET) as cluster:
         event = cluster.create_event(sale={"opensAt": None, "maxSeatsPerUser": 4, "holdSeconds": 2})
         one, two = cluster.instances
         first, second = (Fan(token) for token in cluster.tokens(2))
@@ -63,7 +41,7 @@ async def test_money_that_comes_after_the_seats_were_sold_to_another_goes_back_o
 
 
 async def test_answers_late_doubled_reordered_or_missing_pay_every_order_at_most_once():
-    with Cluster(instances=2, PAYMENT_WEBHOOK_SECRET=SECRET) as cluster:
+    with Cluster(instances=2, PAYMENT_WEBHOOK_SECRET=WEBHOOK_SECRET) as cluster:
         event = create_house(cluster, hold_seconds=20)
         methods = {"sandbox": 3, "sandbox-never": 4, "sandbox-slow": 1, "sandbox-decline": 1}
         chance, told = random.Random(6), {}

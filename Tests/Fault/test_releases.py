@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from collections import Counter
 
 import books
 import pytest
@@ -11,9 +12,13 @@ from crowd import Crowd, create_house
 from fans import Fan, assert_gapless, everybody_leaves
 from steps import lock, reserve
 
+# Whose messages are told apart; sockets have a channel of their own kind.
+KINDS = ("seats", "queue", "newcomers", "sessions", "accounts")
+
 # What a later release might say, and what none ever would.
 UNKNOWN = [
     "", "?", "{}", "null", '{"v":99,"kind":"from-the-future"}', "Z1\n{}", "q99999999999999999999\n{}", "l", "l1", "x\n\n",
+    '{"v":2,"user":"load-1","handle":"' + "A" * 43 + '","reason":"admin"}', "left 3f2c load-1", "gone load-1",
     "9:" + "x" * 4_000, "\u0001\u0002", "[1,2,3]", '"text"',
 ]
 
@@ -29,11 +34,15 @@ async def test_messages_of_another_release_are_passed_over(stores):
             await fan.call("join-event", {"eventId": event})
             await fan.call("join-seat-selection", {"eventId": event})
             await fan.call("join-queue", {"eventId": line})
-        channels = cluster.redis("PUBSUB", "CHANNELS").split()
-        assert len(channels) >= 3, channels
+        channels = {
+            channel: publish
+            for listed, publish in (("CHANNELS", "PUBLISH"), ("SHARDCHANNELS", "SPUBLISH"))
+            for channel in cluster.redis("PUBSUB", listed).split()
+        }
+        assert len(channels) >= 6, channels
         for number, text in enumerate(UNKNOWN, start=1):
-            for channel in channels:
-                cluster.redis("PUBLISH", channel, text)
+            for channel, publish in channels.items():
+                cluster.redis(publish, channel, text)
             # What this release says goes on arriving, in order and without a gap.
             seat = f"R-1-{number}"
             await fans[0].call("seat-selection-changed", {"eventId": event, "seats": [seat]})
@@ -42,6 +51,17 @@ async def test_messages_of_another_release_are_passed_over(stores):
         for fan in fans:
             assert_gapless(fan)
             assert fan.heard("(disconnected)") == []
+        # And it can be seen that something was not understood.
+        passed = Counter()
+        for instance in cluster.instances:
+            for line in (await fans[0].http(instance, "GET", "/metrics")).splitlines():
+                name, _, value = line.partition(" ")
+                if name.startswith(("holdfast_messages_passed_over_total{", "socketio_adapter_malformed_total")):
+                    passed[name] += float(value)
+            assert "a message of another release was passed over" in instance.log.read_text()
+        expected = {f'holdfast_messages_passed_over_total{{channel="{name}"}}' for name in KINDS}
+        assert set(passed) == expected | {"socketio_adapter_malformed_total"}, passed
+        assert min(passed.values()) >= len(UNKNOWN), passed
         # A person ends their session: every instance hears of it.
         await fans[3].http(cluster.instances[0], "POST", "/api/auth/logout")
         await fans[3].hears("(disconnected)", within=10)

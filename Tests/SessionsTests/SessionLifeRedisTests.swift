@@ -194,7 +194,7 @@ import Testing
             try await harness.sessions.store.enlist(
                 sessions.map { ($0, user) },
                 role: .superAdmin,
-                until: .now + .seconds(100)
+                for: .seconds(100)
             )
             let (all, byRole) = try await harness.sessions.statistics()
             #expect(byRole[.superAdmin] == before + 5)

@@ -50,12 +50,8 @@ class Instance:
             "HOLDFAST_PORT": str(self.port),
             "HOLDFAST_INSTANCE": name,
         } | (settings or {})
-        command = [cluster.binary, "serve"]
-        # libfaketime moves the environment, beside which Swift looks for the arguments, unless a parent has done it.
-        if "LD_PRELOAD" in environment:
-            command = ["sh", "-c", 'exec "$0" serve', cluster.binary]
         self.process = subprocess.Popen(
-            command, env=environment, stdout=subprocess.DEVNULL, stderr=self.log.open("ab"),
+            [cluster.binary, "serve"], env=environment, stdout=subprocess.DEVNULL, stderr=self.log.open("ab"),
             stdin=subprocess.DEVNULL,
         )
 
@@ -158,7 +154,7 @@ class Cluster:
         started = [Instance(self, name, port, settings) for name in names]
         self.instances += started
         for instance in started:
-            until(instance.is_ready, 30, f"{instance.name} becoming ready")
+            until(instance.is_ready, 90, f"{instance.name} becoming ready")
         return started[0] if started else None
 
     @property

@@ -41,6 +41,8 @@ class Crowd:
         self.breaches = []
         self.ordered, self.paid, self.cancelled = {}, {}, set()
         self.unknown = set()
+        # The best place that each of those who wait was told; 0 is in.
+        self.best = {}
         self.slowest = 0.0
         self._buyers, self._queuers, self._passes_end = buyers, queuers, passes_end
         self.tokens, self._renewal = tokens or cluster.tokens(buyers + queuers), None
@@ -188,4 +190,5 @@ class Crowd:
                 elif best is not None and position > best:
                     self.breaches.append(f"load-{number + 1} stood at {best} and now at {position}")
                 best = position if best is None else min(best, position or 0)
+                self.best[number] = best
             await asyncio.sleep(0.3)

@@ -50,7 +50,17 @@ MUTANTS = {
         "the log of seat messages keeps one message",
         "test_redis.py::test_a_seat_map_misses_no_message_while_subscriptions_are_killed_over_and_over",
         "assert [{'seq'",
-        (b'"MAXLEN", "~", 1000,', b'"MAXLEN", "=",    1,'),
+        (b"local LOG_LENGTH = 1024", b"local LOG_LENGTH = 1   "),
+    ),
+    "no-end": (
+        "that a session has ended is not written down",
+        "test_sessions.py::test_redis_back_from_an_old_file_lets_nobody_in_who_was_signed_out",
+        "is signed in again",
+        """
+        CREATE FUNCTION mutant() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+            NEW.revoked_at := NULL; RETURN NEW; END $$;
+        CREATE TRIGGER mutant BEFORE UPDATE ON refresh_families FOR EACH ROW EXECUTE FUNCTION mutant();
+        """,
     ),
     "no-notice": (
         "an instance refuses before the balancer has noticed that it leaves",
@@ -62,12 +72,17 @@ MUTANTS = {
 
 
 def apply(monkeypatch):
-    """Makes every cluster of this test the mutant that the environment names, if it names one."""
+    """Makes every cluster of this test the mutant that the environment names, if it names one.
+
+    Yields while the test runs; a script that was to be changed must have passed by.
+    """
     name = os.environ.get("HOLDFAST_MUTANT")
     if not name:
+        yield
         return
     *_, change = MUTANTS[name]
     start, migrate = Cluster.start, Cluster.migrate
+    wires = []
 
     def start_with_settings(self, *arguments, **settings):
         return start(self, *arguments, **settings | change)
@@ -75,6 +90,7 @@ def apply(monkeypatch):
     def start_with_scripts(self, *arguments, **settings):
         wire = Wire(self.environment["REDIS_URL"]).__enter__()  # Ends with the process.
         wire.replacement = change
+        wires.append(wire)
         return start(self, *arguments, **settings | {"REDIS_URL": wire.through(self.environment["REDIS_URL"])})
 
     def migrate_and_change(self):
@@ -87,6 +103,8 @@ def apply(monkeypatch):
         monkeypatch.setattr(Cluster, "start", start_with_scripts)
     else:
         monkeypatch.setattr(Cluster, "migrate", migrate_and_change)
+    yield
+    assert not wires or any(wire.replaced for wire in wires), f"no script has the text {change[0]}"
 
 
 def main():

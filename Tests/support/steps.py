@@ -1,13 +1,20 @@
 """What fault tests do over and over."""
 
 import asyncio
+import hashlib
+import hmac
+import json
 import time
 import uuid
+
+import aiohttp
 
 from fans import Fan
 
 # By the clock of one who looks every 20 ms and shares the machine with everything that wakes up.
 RETURN_SECONDS = 2
+
+WEBHOOK_SECRET = "only for these tests"
 
 COMMITTED = b"C\x00\x00\x00\x0bCOMMIT\x00"
 
@@ -41,3 +48,17 @@ async def returns(cluster, token, within=RETURN_SECONDS):
                 assert waited < within, f"{door.name} is away {waited:.1f} s after the store's return: {refusal}"
             await asyncio.sleep(0.02)
     return time.monotonic() - start
+
+
+async def tell(door, payment, reservation, kind, message=None, at=None):
+    """The provider's webhook, signed at a moment; returns the status of the answer."""
+    body = json.dumps({
+        "id": message or str(uuid.uuid4()), "type": f"payment.{kind}", "paymentId": payment,
+        "reservationId": reservation,
+    })
+    seconds = int(time.time() if at is None else at)
+    signature = hmac.new(WEBHOOK_SECRET.encode(), f"{seconds}.{body}".encode(), hashlib.sha256).hexdigest()
+    headers = {"X-Holdfast-Signature": f"t={seconds},v1={signature}", "Content-Type": "application/json"}
+    async with aiohttp.ClientSession() as session:
+        async with session.post(f"{door.url}/api/payments/webhook", data=body, headers=headers) as answer:
+            return answer.status

@@ -4,11 +4,13 @@ import contextlib
 import os
 import pathlib
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
 import urllib.parse
 
+from clocks import Clock
 from ports import free_port
 
 SERVICES = pathlib.Path(__file__).resolve().parents[2] / "scripts/services.sh"
@@ -30,14 +32,28 @@ class Stores:
             self._services("stop")
         self._temporary.cleanup()
 
-    def _services(self, command, *arguments):
-        subprocess.run([SERVICES, command, self.folder, *arguments], check=True, stdin=subprocess.DEVNULL)
+    def _services(self, command, *arguments, environment=None):
+        subprocess.run(
+            [SERVICES, command, self.folder, *arguments], check=True, stdin=subprocess.DEVNULL,
+            env=os.environ | (environment or {}),
+        )
 
     def crash(self, store):
         self._services("crash", store)
 
-    def again(self, store):
-        self._services("again", store)
+    def again(self, store, environment=None):
+        self._services("again", store, environment=environment)
+
+    @contextlib.contextmanager
+    def stopped(self, store):
+        """The process stands still, as in a frozen virtual machine, and goes on at the end of the block."""
+        assert store == "redis", "PostgreSQL is several processes"
+        process = int((self.folder / "redis.pid").read_text())
+        os.kill(process, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(process, signal.SIGCONT)
 
     # Redis' file
 
@@ -47,12 +63,55 @@ class Stores:
 
     def keep_redis_file(self):
         """Copies the append-only file as it is now."""
+        shutil.rmtree(self.folder / "kept", ignore_errors=True)
         shutil.copytree(self._file, self.folder / "kept")
+
+    def keep_redis_snapshot(self):
+        """Saves an RDB file, which knows the replication id that it was written under, as a backup does."""
+        shutil.rmtree(self.folder / "kept", ignore_errors=True)
+        answer = self.redis("SAVE")
+        assert answer == "OK", answer
+        kept = self.folder / "kept"
+        kept.mkdir()
+        shutil.copy(self.folder / "redis/dump.rdb", kept / "appendonly.aof.1.base.rdb")
+        (kept / "appendonly.aof.manifest").write_text("file appendonly.aof.1.base.rdb seq 1 type b\n")
 
     def bring_back_redis_file(self):
         """Puts the copy in the place of the file. Redis must not run."""
         shutil.rmtree(self._file)
         shutil.copytree(self.folder / "kept", self._file)
+
+    def redis(self, *command):
+        parts = urllib.parse.urlsplit(self.urls["HOLDFAST_TEST_REDIS_URL"])
+        return subprocess.run(
+            ["redis-cli", "-p", str(parts.port), *command], text=True, capture_output=True, check=True,
+            env={"PATH": os.environ["PATH"], "REDISCLI_AUTH": parts.password},
+        ).stdout.strip()
+
+    @contextlib.contextmanager
+    def redis_clock(self, hours=0):
+        """Redis goes by a clock of the test's, which is given, until the end of the block; it keeps its data."""
+        clock = Clock(hours)
+        self.crash("redis")
+        self.again("redis", clock.environment)
+        self._until_redis_answers()
+        try:
+            yield clock
+        finally:
+            self.crash("redis")
+            self.again("redis")
+            self._until_redis_answers()
+
+    def _until_redis_answers(self):
+        deadline = time.monotonic() + 30
+        while True:
+            try:
+                if self.redis("PING") == "PONG":
+                    return
+            except subprocess.CalledProcessError:
+                pass
+            assert time.monotonic() < deadline, "Redis does not answer"
+            time.sleep(0.02)
 
     def replica(self):
         return Replica(self)

@@ -14,8 +14,9 @@ class Wire:
         self.target = (parts.hostname, parts.port)
         self._lock = threading.Lock()
         self._connections = set()
-        # Called with each piece that goes to the service; False cuts the connection before it arrives.
+        # Called with each piece that goes to the service, and to the store; False cuts the connection before it arrives.
         self.passes = lambda piece: True
+        self.sends = lambda piece: True
         # What stands in the place of what on the way to the store, of the same length.
         self.replacement = None
         self.replaced = 0
@@ -72,6 +73,8 @@ class Wire:
         try:
             while piece := near.recv(65_536):
                 piece, kept = self._replace(kept + piece)
+                if not self.sends(piece):
+                    break
                 far.sendall(piece)
         except OSError:
             pass

@@ -1,10 +1,12 @@
 import HTTPTypes
 import Hummingbird
+import Sessions
 
 /// `/health`, `/health/live`, `/health/ready`.
 struct HealthRoutes: Sendable {
     let stores: Stores
     let drain: DrainState
+    let sessions: Sessions
     let instance: String
 
     private struct Payload: Encodable {
@@ -19,7 +21,9 @@ struct HealthRoutes: Sendable {
     func add(to router: Router<GatewayContext>) {
         router.get("health") { _, _ in await answer { report, _ in report.isOk } }
         router.get("health/live") { _, _ in Response.json(Live()) }
-        router.get("health/ready") { _, _ in await answer { report, isDraining in report.isOk && !isDraining } }
+        router.get("health/ready") { _, _ in
+            await answer { report, isDraining in report.isOk && !isDraining && sessions.areCompared }
+        }
     }
 
     private func answer(_ isWell: (Stores.Report, _ isDraining: Bool) -> Bool) async -> Response {

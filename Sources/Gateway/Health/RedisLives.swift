@@ -33,10 +33,14 @@ struct RedisLives: Service {
         case rebuild(String)
     }
 
-    static func judge(remembered: String?, owner: String?, served: Set<String>) -> Verdict {
+    /// - Parameter before: the histories served when this instance looked last; nil at the first look.
+    static func judge(remembered: String?, owner: String?, served: Set<String>, before: Set<String>? = nil) -> Verdict {
         guard let owner, owner != remembered else { return .same }
-        guard let remembered, !served.contains(remembered) else { return .note(owner) }
-        return .rebuild(owner)
+        guard let remembered else {
+            // An event so new that nobody has looked at it: its state may be older than this history.
+            return before?.contains(owner) == false ? .rebuild(owner) : .note(owner)
+        }
+        return served.contains(remembered) ? .note(owner) : .rebuild(owner)
     }
 
     func run() async throws {
@@ -49,25 +53,28 @@ struct RedisLives: Service {
                     look.yield()
                     for await _ in AsyncTimerSequence(interval: Self.period, clock: .continuous) { look.yield() }
                 }
-                for await _ in looks { await self.lookUntilDone() }
+                var served: Set<String>?
+                for await _ in looks { served = await self.lookUntilDone(served) ?? served }
                 group.cancelAll()
             }
         }
     }
 
-    private func lookUntilDone() async {
+    /// - Returns: the histories that are served now; nil when cancelled.
+    private func lookUntilDone(_ before: Set<String>?) async -> Set<String>? {
         while !Task.isCancelled {
             do {
-                if try await self.look() { return }
+                if let served = try await self.look(before) { return served }
             } catch {
                 logger.debug("redis lives not looked at", metadata: ["error": "\(error)"])
             }
             try? await Task.sleep(for: Self.pause)
         }
+        return nil
     }
 
-    /// - Returns: false when another instance rebuilds an event, and it has to be seen whether it succeeds.
-    func look() async throws -> Bool {
+    /// - Returns: nil when another instance rebuilds an event, and it has to be seen whether it succeeds.
+    private func look(_ before: Set<String>?) async throws -> Set<String>? {
         let replications = try await redis.replications()
         let rows = try await postgres.query(
             """
@@ -84,13 +91,13 @@ struct RedisLives: Service {
             let (text, remembered) = try row.decode((String, String?).self)
             guard let event = EventID(text) else { continue }
             let owner = replications.id(of: SeatingKeys(event: event).meta)
-            switch Self.judge(remembered: remembered, owner: owner, served: replications.all) {
+            switch Self.judge(remembered: remembered, owner: owner, served: replications.all, before: before) {
             case .same: break
             case .note(let id): try await note(id, event, instead: remembered)
             case .rebuild(let id): isDone = try await rebuild(event, id, instead: remembered) && isDone
             }
         }
-        return isDone
+        return isDone ? replications.all : nil
     }
 
     /// Unless another instance has noted something else meanwhile.

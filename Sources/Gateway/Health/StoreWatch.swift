@@ -1,14 +1,17 @@
 import AsyncAlgorithms
+import HoldfastCore
 import Logging
 import Metrics
 import ServiceLifecycle
 
-/// Says in the log when a store goes away and when it is back, also while nobody asks for anything.
+/// Says in the log when a store goes away and when it is back, also while nobody asks for anything; and when this
+/// machine's clock is not PostgreSQL's.
 struct StoreWatch: Service {
     let stores: Stores
     let logger: Logger
     private let postgresIsUp = Gauge(label: "holdfast_store_up", dimensions: [("store", "postgresql")])
     private let redisIsUp = Gauge(label: "holdfast_store_up", dimensions: [("store", "redis")])
+    private let clockOffset = Gauge(label: "holdfast_clock_offset_seconds")
 
     init(stores: Stores, logger: Logger) {
         self.stores = stores
@@ -16,13 +19,30 @@ struct StoreWatch: Service {
     }
 
     private static let period = Duration.seconds(2)
+    private static let clockTolerance = Duration.seconds(1)
 
     func run() async {
         // The first look is at once: whoever starts the service wants to know what it waits for.
         var known = await look(nil)
+        var clockIsWrong = tellClock(false)
         for await _ in AsyncTimerSequence(interval: Self.period, clock: .continuous).cancelOnGracefulShutdown() {
             known = await look(known)
+            clockIsWrong = tellClock(clockIsWrong)
         }
+    }
+
+    private func tellClock(_ wasWrong: Bool) -> Bool {
+        let offset = SharedClock.machineIsAhead
+        let seconds = Double(offset.milliseconds) / 1_000
+        clockOffset.record(seconds)
+        let isWrong = offset > Self.clockTolerance || offset < .zero - Self.clockTolerance
+        if isWrong, !wasWrong {
+            logger.warning(
+                "this machine's clock is not PostgreSQL's, which is used instead",
+                metadata: ["clock.offset.seconds": "\(seconds)"]
+            )
+        }
+        return isWrong
     }
 
     private func look(_ known: Stores.Report?) async -> Stores.Report {

@@ -1,8 +1,9 @@
+import HoldfastCore
 import Logging
 import Postgres
 import Redis
 
-/// Asks the stores whether they serve.
+/// Asks the stores whether they serve, and PostgreSQL for the time.
 struct Stores: Sendable {
     let postgres: PostgresClient
     let redis: RedisClient
@@ -34,10 +35,19 @@ struct Stores: Sendable {
     }
 
     private func askPostgres() async -> Store {
+        let asked = ServerTime.now
         let row = try? await postgres.query(
-            "SELECT current_setting('server_version'), to_regclass('reservations') IS NOT NULL"
-        ).first?.decode((String, Bool).self)
-        guard let (version, isMigrated) = row else { return Store(status: .down, version: nil) }
+            """
+            SELECT current_setting('server_version'), to_regclass('reservations') IS NOT NULL,
+                   (extract(epoch FROM clock_timestamp()) * 1000)::bigint
+            """
+        ).first?.decode((String, Bool, Int64).self)
+        guard let (version, isMigrated, milliseconds) = row else { return Store(status: .down, version: nil) }
+        SharedClock.learn(
+            ServerTime(millisecondsSinceEpoch: milliseconds),
+            asked: asked,
+            answered: .now
+        )
         return Store(status: isMigrated ? .ok : .notMigrated, version: version)
     }
 

@@ -8,13 +8,6 @@ import WaitingRoom
 // The seat map over a socket: look, choose, extend, catch up.
 
 extension SocketGateway {
-    private struct SelectionChange: Decodable, Sendable {
-        let eventId: EventID
-        let seats: [SeatID]?
-        let generalAdmission: [String: Int]?
-        let alternatives: Bool?
-        let requestId: SeatRequestID?
-    }
     private struct SyncRequest: Decodable, Sendable {
         let eventId: EventID
         let seq: Int64
@@ -39,14 +32,14 @@ extension SocketGateway {
         wanted: [SeatID]? = nil,
         _ socket: Socket,
         _ event: Event
-    ) async throws -> SelectionPayload {
+    ) async throws -> RawJSON {
         let selection = try outcome.granted(in: event)
         if !selection.seats.isEmpty {
             let isNew = !sockets.has(socket.identity.user, in: Whereabouts(place: .seats, event: event.id))
             try await enter(Whereabouts(place: .seats, event: event.id), socket)
             if isNew { try await presence.enter(.seats, of: event.id, user: socket.identity.user) }
         }
-        return SelectionPayload(selection, wanted: wanted)
+        return SelectionPayload(selection, wanted: wanted).json
     }
 
     func addSeatEvents() {

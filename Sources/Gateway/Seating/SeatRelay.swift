@@ -23,6 +23,7 @@ final class SeatRelay: Sendable {
     private let onMoved: @Sendable (EventID) -> Void
     private let logger: Logger
     private let news: SelectionNews
+    private let unread = UnreadMessages(channel: "seats")
     /// One for each event subscribed to. Messages are passed on while it is locked, so that they leave in the order of
     /// their numbers whichever thread found them; passing one on only puts it into the outboxes of sockets.
     private let sequences = Mutex<[EventID: SeatSequence]>([:])
@@ -54,7 +55,7 @@ final class SeatRelay: Sendable {
         try await subscriptions.retain(event) {
             self.sequences.withLock { $0[event] = SeatSequence() }
             try await self.subscriber.subscribe(Seating.channel(event)) { [weak self] bytes in
-                self?.receive(bytes, event)
+                for message in SeatMessage.all(in: bytes) { self?.receive(message, event) }
             }
         } unsubscribe: {
             await self.subscriber.unsubscribe(Seating.channel(event))
@@ -66,8 +67,8 @@ final class SeatRelay: Sendable {
 
     // MARK: Messages
 
-    private func receive(_ bytes: ByteBuffer, _ event: EventID) {
-        switch SeatMessage(bytes) {
+    private func receive(_ message: SeatMessage?, _ event: EventID) {
+        switch message {
         case .change(let kind, let seq, let payload, let actor):
             let message = SeatSequence.Message(kind: kind, seq: seq, payload: payload)
             step(event) { [$0.receive(message)] }
@@ -81,7 +82,7 @@ final class SeatRelay: Sendable {
         case .reset(let seq):
             restart(event, at: seq)
         case nil:
-            logger.debug("unknown seat message", metadata: ["event.id": "\(event)"])
+            unread.passedOver(logger)
         }
     }
 

@@ -13,7 +13,7 @@ import Synchronization
 /// a second the guard asks Redis about the sessions that should have run out by now, and every five seconds about all.
 final class SessionGuard: Service {
     private struct Check {
-        var sessionExpiresAt: ServerTime
+        var sessionEnd: ContinuousClock.Instant
         var nextCheck: ContinuousClock.Instant
     }
 
@@ -80,7 +80,6 @@ final class SessionGuard: Service {
     private func look() async throws {
         let all = sockets.all
         let now = ContinuousClock.now
-        let time = ServerTime.now
         let busy = active.withLock { active in
             defer { active = [] }
             return active
@@ -90,24 +89,24 @@ final class SessionGuard: Service {
             checks = checks.filter { ids.contains($0.key) }
             return all.filter { socket in
                 guard let check = checks[socket.id] else { return true }
-                if check.nextCheck <= now || check.sessionExpiresAt <= time { return true }
+                if check.nextCheck <= now || check.sessionEnd <= now { return true }
                 // With a session shorter than a full check's wait, activity has to be told before it runs out.
-                return busy.contains(socket.id) && check.sessionExpiresAt - time < refreshThreshold
+                return busy.contains(socket.id) && check.sessionEnd - now < refreshThreshold
             }
         }
         try await presence.touch(Set(all.lazy.filter { busy.contains($0.id) }.map { $0.identity.user }))
         guard !due.isEmpty else { return }
-        let expirations = try await sessions.expirations(of: due.map { ($0.identity.user, $0.identity.session) })
-        for (socket, expiresAt) in zip(due, expirations) {
-            guard let expiresAt else {
+        // By Redis' clock, which ends them, and from before the question: none is looked for too late.
+        let lives = try await sessions.timeLeft(of: due.map { ($0.identity.user, $0.identity.session) })
+        for (socket, life) in zip(due, lives) {
+            guard var life else {
                 close(socket, .sessionEnded)
                 continue
             }
-            var end = expiresAt
-            if busy.contains(socket.id), expiresAt - time < refreshThreshold {
-                end = try await sessions.extend(socket.identity.session, of: socket.identity.user)?.expiresAt ?? end
+            if busy.contains(socket.id), life < refreshThreshold {
+                life = try await sessions.extend(socket.identity.session, of: socket.identity.user)?.timeLeft ?? life
             }
-            checks.withLock { $0[socket.id] = Check(sessionExpiresAt: end, nextCheck: now + Self.fullCheck) }
+            checks.withLock { $0[socket.id] = Check(sessionEnd: now + life, nextCheck: now + Self.fullCheck) }
         }
     }
 

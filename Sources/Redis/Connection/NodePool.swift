@@ -19,7 +19,8 @@ final class NodePool: Sendable {
 
     /// What a pool tells its owner; called on any thread.
     struct Events: Sendable {
-        /// The server connected to has another replication id than the one before, or is the first.
+        /// The server connected to has another replication id than the one before, or is the first. Told before any command
+        /// is sent to it, under the pool's lock: must not block, nor ask the pool for anything.
         var replicationChanged: @Sendable () -> Void = {}
         /// No connection could be made, or one was lost.
         var troubled: @Sendable () -> Void = {}
@@ -218,12 +219,11 @@ final class NodePool: Sendable {
         limits.maxReplyBytes = configuration.maxReplyBytes
         let connected = try await connector.connect(on: loops[slot], limits: limits)
         let stall = TimeAmount(configuration.commandTimeout)
-        let isOtherLife = state.withLock { state in
-            guard let id = connected.replicationID, id != state.replicationID else { return false }
+        state.withLock { state in
+            guard let id = connected.replicationID, id != state.replicationID else { return }
             state.replicationID = id
-            return true
+            events.replicationChanged()
         }
-        if isOtherLife { events.replicationChanged() }
         do {
             return try await loops[slot].submit {
                 let connection = CommandConnection(connected, slot: slot, stall: stall, owner: self)

@@ -19,10 +19,21 @@ final class SeatState: Sendable {
     let logger: Logger
     /// The time that scripts are given: 0 is the Redis server's clock. Tests set another.
     private let nowMs: @Sendable () -> Int64
-    /// One entry per event that this instance has touched; some 100 bytes each.
-    private let epochs = Mutex<[EventID: Int64]>([:])
+    /// One entry per event that this instance has touched; a kilobyte and a half each.
+    private let known = Mutex<[EventID: Known]>([:])
     /// The rebuilds under way in this process, so that a rush for one event starts one.
     private let rebuilds = Mutex<[EventID: Task<Int64?, any Error>]>([:])
+
+    private struct Known {
+        var epoch: Int64?
+        var names: Names?
+    }
+
+    /// What every call about an event names, made once.
+    private struct Names {
+        let keys: [RedisArgument]
+        let channel: RedisArgument
+    }
 
     init(
         redis: RedisClient,
@@ -56,10 +67,7 @@ final class SeatState: Sendable {
         // One round per way a state can change under us: lost, then rebuilt by another. More would be a storm.
         for _ in 0..<4 {
             let call = call(script, event, epoch: epoch, arguments, actor: actor)
-            let reply = try SeatReply(
-                try await redis.eval(script, keys: call.keys, arguments: call.arguments),
-                of: script
-            )
+            let reply = try SeatReply(try await redis.eval(call), of: script)
             switch reply.status {
             case .otherEpoch: epoch = adopt(try reply.integer(1), for: event)
             case .rebuild:
@@ -80,12 +88,25 @@ final class SeatState: Sendable {
         _ arguments: [RedisArgument],
         actor: String = ""
     ) -> RedisScriptCall {
-        let keys = SeatingKeys(event: event)
+        let names = names(of: event)
         let common = [
-            RedisArgument(nowMs()), RedisArgument(epoch), RedisArgument(event.rawValue), RedisArgument(keys.channel),
+            RedisArgument(nowMs()), RedisArgument(epoch), RedisArgument(event.rawValue), names.channel,
             RedisArgument(actor),
         ]
-        return RedisScriptCall(script, keys: keys.all + [passesKey(event)], arguments: common + arguments)
+        return RedisScriptCall(script, keys: names.keys, arguments: common + arguments)
+    }
+
+    private func names(of event: EventID) -> Names {
+        known.withLock { known in
+            if let names = known[event]?.names { return names }
+            let keys = SeatingKeys(event: event)
+            let names = Names(
+                keys: (keys.all + [passesKey(event)]).map { RedisArgument($0) },
+                channel: RedisArgument(keys.channel)
+            )
+            known[event, default: Known()].names = names
+            return names
+        }
     }
 
     /// Several events in one round trip, for the sweeper. Events whose state is lost are left to their next visitor, and
@@ -108,15 +129,15 @@ final class SeatState: Sendable {
     }
 
     private func knownEpoch(of event: EventID) async throws -> Int64 {
-        if let epoch = epochs.withLock({ $0[event] }) { return epoch }
+        if let epoch = known.withLock({ $0[event]?.epoch }) { return epoch }
         return adopt(try await SeatEpochs.current(of: event, in: postgres), for: event)
     }
 
     @discardableResult
     func adopt(_ epoch: Int64, for event: EventID) -> Int64 {
-        epochs.withLock { epochs in
-            let newest = max(epoch, epochs[event] ?? 0)
-            epochs[event] = newest
+        known.withLock { known in
+            let newest = max(epoch, known[event]?.epoch ?? 0)
+            known[event, default: Known()].epoch = newest
             return newest
         }
     }
@@ -124,7 +145,7 @@ final class SeatState: Sendable {
     /// Forgets a closed or deleted event, here and in Redis.
     func forget(_ event: EventID) async throws {
         try await rebuilding(event).end()
-        _ = epochs.withLock { $0.removeValue(forKey: event) }
+        _ = known.withLock { $0.removeValue(forKey: event) }
     }
 
     // MARK: Rebuild

@@ -125,7 +125,24 @@ struct RefreshFamilies: Sendable {
                 """
             )
         }
+        if case .rotated = rotation, rotates { try await bury(family, in: transaction) }
         return rotation
+    }
+
+    /// Writes down that the session which another takes the place of has ended, as a family of its own that is revoked:
+    /// nothing else knows its name from here on, and a Redis that goes back in time may have it still.
+    private func bury(_ family: Family, in transaction: PostgresTransaction) async throws {
+        guard let old = family.replaced else { return }
+        let (id, milliseconds, none) = (UUID(), tokenTTL.milliseconds, [UInt8]())
+        _ = try await transaction.query(
+            """
+            INSERT INTO refresh_families (family_id, user_id, session_handle, sealed_session_id, expires_at, revoked_at,
+                                          revoked_reason)
+            VALUES (\(id), \(family.user.rawValue), \(old.rawValue), \(none),
+                    now() + \(milliseconds)::bigint * interval '1 millisecond', now(),
+                    \(SessionEndReason.sessionEnded.rawValue))
+            """
+        )
     }
 
     /// With the family's row locked.

@@ -93,7 +93,7 @@ extension Sessions {
 
     func enlist(_ new: SessionStore.NewSession) async {
         await quietly("session not listed") {
-            try await self.store.enlist([(new.handle, new.user)], role: new.value.role, until: .now + new.ttl)
+            try await self.store.enlist([(new.handle, new.user)], role: new.value.role, for: new.ttl)
         }
     }
 
@@ -132,7 +132,7 @@ extension Sessions {
                 let id = SessionID()
                 made.append((user, id, try await tokens.sign(user: user, session: id, lifetime: lifetime, now: now)))
             }
-            try await store.enlist(made.map { ($0.id.handle, $0.user) }, role: value.role, until: now + lifetime)
+            try await store.enlist(made.map { ($0.id.handle, $0.user) }, role: value.role, for: lifetime)
             let calls = try made.map { user, id, token in
                 try store.call(
                     SessionStore.NewSession(

@@ -23,7 +23,8 @@ end
 if entry then
     local count, until_ms = string.match(entry, "^(%d+) (%d+)$")
     count, until_ms = tonumber(count), tonumber(until_ms)
-    if until_ms <= now_ms then count, until_ms = 0, now_ms + window_ms end
+    -- A window that ends later than one that begins now was begun before the clock went back.
+    if until_ms <= now_ms or until_ms > now_ms + window_ms then count, until_ms = 0, now_ms + window_ms end
     if ARGV[3] == "wrong" then
         count = count + 1
         redis.call("HSET", KEYS[2], ARGV[1], count .. " " .. text(until_ms))

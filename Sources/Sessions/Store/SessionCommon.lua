@@ -51,5 +51,5 @@ local function end_session(prefix, handle, now_ms)
 end
 
 local function announce(channel, user, handle, reason)
-    redis.call("PUBLISH", channel, cjson.encode({user = user, handle = handle, reason = reason}))
+    redis.call("PUBLISH", channel, cjson.encode({v = 1, user = user, handle = handle, reason = reason}))
 end

@@ -47,27 +47,28 @@ extension SessionStore {
     )
 
     /// Before a session is made.
-    func enlist(_ sessions: [(SessionHandle, UserID)], role: Role, until end: ServerTime) async throws(RedisError) {
-        try await note("add", role, sessions.map { ($0.0, $0.1, end) })
+    func enlist(_ sessions: [(SessionHandle, UserID)], role: Role, for life: Duration) async throws(RedisError) {
+        try await note("add", role, sessions.map { ($0.0, $0.1, life.milliseconds) })
     }
 
     /// After a session was extended.
     func move(_ session: Session) async throws(RedisError) {
-        try await note("move", session.role, [(session.handle, session.userID, session.expiresAt)])
+        let end = session.expiresAt.millisecondsSinceEpoch
+        try await note("move", session.role, [(session.handle, session.userID, end)])
     }
 
     private func note(
         _ action: RedisArgument,
         _ role: Role,
-        _ sessions: [(SessionHandle, UserID, ServerTime)]
+        _ sessions: [(SessionHandle, UserID, milliseconds: Int64)]
     ) async throws(RedisError) {
         guard !sessions.isEmpty else { return }
         _ = try await redis.eval(
             Self.note,
             keys: [SessionsKeys.everyone, SessionsKeys.everyone(role)],
-            arguments: [RedisArgument(ServerTime.now.millisecondsSinceEpoch), action]
-                + sessions.flatMap { handle, user, end in
-                    [RedisArgument(Self.member(handle, user)), RedisArgument(end.millisecondsSinceEpoch)]
+            arguments: [action]
+                + sessions.flatMap { handle, user, milliseconds in
+                    [RedisArgument(Self.member(handle, user)), RedisArgument(milliseconds)]
                 }
         )
     }
@@ -88,7 +89,7 @@ extension SessionStore {
         let reply = try await redis.eval(
             Self.statistics,
             keys: [SessionsKeys.everyone] + Role.allCases.map { SessionsKeys.everyone($0) },
-            arguments: [RedisArgument(ServerTime.now.millisecondsSinceEpoch)]
+            arguments: []
         )
         let numbers = (reply.array ?? []).compactMap(\.int)
         guard numbers.count == 2 * (1 + Role.allCases.count) else { throw Self.unexpected(Self.statistics) }
@@ -107,8 +108,7 @@ extension SessionStore {
             Self.page,
             keys: [role.map { SessionsKeys.everyone($0) } ?? SessionsKeys.everyone],
             arguments: [
-                RedisArgument(ServerTime.now.millisecondsSinceEpoch), RedisArgument(limit + 1),
-                RedisArgument(cursor?.score ?? ""), RedisArgument(cursor?.member ?? ""),
+                RedisArgument(limit + 1), RedisArgument(cursor?.score ?? ""), RedisArgument(cursor?.member ?? ""),
             ]
         )
         guard let items = reply.array, let total = items.first?.int, items.count % 2 == 1
@@ -141,8 +141,7 @@ extension SessionStore {
             )
         }
         let replies = try await redis.send(commands)
-        // Only the seconds left depend on it, and only until the next second.
-        let now = RESPValue.integer(Int(ServerTime.now.millisecondsSinceEpoch))
+        let now = RESPValue.integer(Int(try await time().millisecondsSinceEpoch))
         var sessions: [Session?] = []
         for ((handle, user), reply) in zip(entries, replies) {
             if let failure = reply.failure { throw failure }
@@ -162,7 +161,7 @@ extension SessionStore {
                 "ZREVRANGEBYSCORE",
                 RedisArgument(SessionsKeys.everyone),
                 "+inf",
-                RedisArgument(ServerTime.now.millisecondsSinceEpoch),
+                RedisArgument(try await time().millisecondsSinceEpoch),
                 "LIMIT",
                 "0",
                 RedisArgument(limit)

@@ -343,20 +343,29 @@ struct SessionStore: Sendable {
         return sessions
     }
 
-    /// When each session ends by itself; nil for those that have ended. One pipeline for each 1,000.
-    func expirations(of sessions: [(UserID, SessionHandle)]) async throws(RedisError) -> [ServerTime?] {
-        var ends: [ServerTime?] = []
-        ends.reserveCapacity(sessions.count)
+    /// How long each session lives if nobody uses it; nil for those that have ended. One pipeline for each 1,000.
+    func timeLeft(of sessions: [(UserID, SessionHandle)]) async throws(RedisError) -> [Duration?] {
+        var left: [Duration?] = []
+        left.reserveCapacity(sessions.count)
+        let now = try await time()
         for start in stride(from: 0, to: sessions.count, by: 1_000) {
             let commands = sessions[start..<min(start + 1_000, sessions.count)].map { user, handle in
                 RedisCommand("HGET", RedisArgument(SessionsKeys.session(handle, of: user)), "expires")
             }
             for reply in try await redis.send(commands) {
                 if let failure = reply.failure { throw failure }
-                ends.append(reply.int.map { ServerTime(millisecondsSinceEpoch: Int64($0)) })
+                left.append(reply.int.map { ServerTime(millisecondsSinceEpoch: Int64($0)) - now })
             }
         }
-        return ends
+        return left
+    }
+
+    /// What Redis' clock shows; in a cluster, one of them.
+    func time() async throws(RedisError) -> ServerTime {
+        let reply = try await redis.send(RedisCommand("TIME"))
+        guard let parts = reply.array, parts.count == 2, let seconds = parts[0].int, let microseconds = parts[1].int
+        else { throw RedisError(.unexpectedReply, "TIME: the reply is not a time") }
+        return ServerTime(millisecondsSinceEpoch: Int64(seconds) * 1_000 + Int64(microseconds) / 1_000)
     }
 
     // MARK: Replies

@@ -9,8 +9,9 @@ enum SessionsKeys {
     /// `SessionEnded` messages as JSON, published by the scripts that end sessions.
     static let endedChannel = "hf:sessions:ended"
 
-    /// The id of a user whose account was changed, as text.
+    /// Whose account was changed: ``accountChanged``, and the id of the user.
     static let accountChannel = "hf:accounts:changed"
+    static let accountChanged = "changed "
 
     /// Hash: `value` (sealed), `created`, `seen`, `expires` (ms), `count`; expires with the session.
     static func session(_ handle: SessionHandle, of user: UserID) -> String {

@@ -121,8 +121,10 @@ local chosen = 0
 local being_admitted = redis.call("ZCARD", admitting)
 local free = math.max(0, max_active - active - being_admitted)
 local left = 0
--- After a rebuild nobody has been seen yet. Waiting a moment lets those in front report first.
-if admits and not has_answers and now_ms >= number("hold_until_ms") then
+-- After a rebuild nobody has been seen yet. Waiting a moment lets those in front report first. A moment that is more than
+-- a minute ahead is one that was past when the clock went back.
+local pause_ms = number("hold_until_ms") - now_ms
+if admits and not has_answers and (pause_ms <= 0 or pause_ms > 60000) then
     left = math.min(free, math.floor(tokens / 1000000), most - being_admitted)
 end
 local scanned, passed_over = 0, {}

@@ -17,6 +17,7 @@ package struct QueueArrivals: Service {
     private let subscriber: RedisSubscriber
     private let logger: Logger
     private let onArrived: Arrived
+    private let unread = UnreadMessages(channel: "newcomers")
 
     package init(subscriber: RedisSubscriber, logger: Logger, onArrived: @escaping Arrived) {
         self.subscriber = subscriber
@@ -37,16 +38,21 @@ package struct QueueArrivals: Service {
                 }
             }
             for await text in arrivals {
-                if let (event, users) = Self.read(text) { await onArrived(event, users) }
+                if let (event, users) = Self.read(text) {
+                    await onArrived(event, users)
+                } else {
+                    unread.passedOver(logger)
+                }
             }
         }
         await subscriber.unsubscribe(WaitingRoomKeys.newcomers)
     }
 
-    /// - Returns: nil for what no script of ours publishes.
+    /// - Parameter text: `joined EVENT USER…`, as `QueueJoin.lua` publishes it.
+    /// - Returns: nil for anything else.
     static func read(_ text: String) -> (event: EventID, users: [UserID])? {
         let words = text.split(separator: " ")
-        guard let event = words.first.flatMap({ EventID(String($0)) }) else { return nil }
-        return (event, words.dropFirst().compactMap { UserID(String($0)) })
+        guard words.count > 2, words[0] == "joined", let event = EventID(String(words[1])) else { return nil }
+        return (event, words.dropFirst(2).compactMap { UserID(String($0)) })
     }
 }

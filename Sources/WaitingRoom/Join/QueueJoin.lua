@@ -78,5 +78,5 @@ if #line > 0 then redis.call("ZADD", waiting, unpack(line)) end
 if #signs > 0 then redis.call("ZADD", seen, unpack(signs)) end
 redis.call("HSET", meta, "max_qseq", text(max_qseq), "changed", 1)
 -- Their sockets may be on any instance, and being connected is being there.
-if #newcomers > 0 then redis.call("PUBLISH", ARGV[3], ARGV[4] .. " " .. table.concat(newcomers, " ")) end
+if #newcomers > 0 then redis.call("PUBLISH", ARGV[3], "joined " .. ARGV[4] .. " " .. table.concat(newcomers, " ")) end
 return {"ok", summary(now_ms), standings}

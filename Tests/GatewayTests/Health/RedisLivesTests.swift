@@ -21,5 +21,15 @@ struct RedisLivesTests {
     )
     func verdicts(_ remembered: String?, _ owner: String?, _ served: Set<String>, _ verdict: RedisLives.Verdict) {
         #expect(RedisLives.judge(remembered: remembered, owner: owner, served: served) == verdict)
+        // What was served before says nothing of an event whose history is known.
+        guard remembered != nil else { return }
+        #expect(RedisLives.judge(remembered: remembered, owner: owner, served: served, before: ["a"]) == verdict)
+    }
+
+    @Test("An event that is too new for its history to be known is a loss as well, if another was served before")
+    func newEvent() {
+        #expect(RedisLives.judge(remembered: nil, owner: "b", served: ["b"], before: ["a"]) == .rebuild("b"))
+        #expect(RedisLives.judge(remembered: nil, owner: "b", served: ["b"], before: ["a", "b"]) == .note("b"))
+        #expect(RedisLives.judge(remembered: nil, owner: "b", served: ["b"], before: nil) == .note("b"))
     }
 }

@@ -79,6 +79,29 @@ struct RedisLeaseRedisTests {
         }
     }
 
+    @Test("A dead holder's lease does not live longer because Redis' clock went back")
+    func clockBack() async throws {
+        try await TestRedis.withClient { redis in
+            let key = TestRedis.uniqueKey("lease")
+            let (stream, events) = AsyncStream.makeStream(of: String.self, bufferingPolicy: .unbounded)
+            var iterator = stream.makeAsyncIterator()
+            // Given for two seconds, by a clock that was an hour ahead.
+            _ = try await redis.send(RedisCommand("SET", RedisArgument(key), "dead", "PX", "3602000"))
+            let lease = RedisLease(
+                redis: redis,
+                key: key,
+                ttl: .seconds(2),
+                logger: TestRedis.logger,
+                body: Self.body("it", events)
+            )
+            let run = Task { try await lease.run() }
+            let first = await iterator.next()
+            #expect(first == "it leads")
+            run.cancel()
+            try await run.value
+        }
+    }
+
     @Test("A lease is renewed beyond its first ttl, and a lost one ends its body")
     func renewedAndLost() async throws {
         try await TestRedis.withClient { redis in
@@ -100,7 +123,7 @@ struct RedisLeaseRedisTests {
             _ = try await redis.send(RedisCommand("BLPOP", RedisArgument(key + ":none"), "5"))
             let later = try await redis.send(RedisCommand("GET", RedisArgument(key))).string
             #expect(token != nil && token == later)
-            _ = try await redis.send(RedisCommand("SET", RedisArgument(key), "thief", "PX", "60000"))
+            _ = try await redis.send(RedisCommand("SET", RedisArgument(key), "thief"))
             let end = await iterator.next()
             #expect(end == "it ended")
             run.cancel()

@@ -1,5 +1,6 @@
 import Foundation
 import HoldfastCore
+import Redis
 import TestSupport
 import Testing
 
@@ -51,6 +52,24 @@ import Testing
             #expect(try await throttle.admit(user: user, address: home) == .allowed)
             for _ in 0..<9 { _ = try await throttle.recordWrong(user: user, address: home) }
             #expect(isRefused(try await throttle.admit(user: user, address: home), within: 890...900))
+        }
+    }
+
+    @Test("A Redis whose clock went back locks nobody out for longer than a window")
+    func clockBack() async throws {
+        try await TestRedis.withClient { redis in
+            let (throttle, user) = (LoginThrottle(redis: redis), try user())
+            try await throttle.recordRight(user: user, address: "home")
+            for _ in 0..<9 { _ = try await throttle.recordWrong(user: user, address: "home") }
+            #expect(isRefused(try await throttle.admit(user: user, address: "home"), within: 890...900))
+            // The window as it looks an hour earlier.
+            let key = RedisArgument(SessionsKeys.knownAddresses(of: user))
+            let entries = try await redis.send(RedisCommand("HGETALL", key)).array ?? []
+            let address = try #require(entries.first?.string)
+            let words = try #require(entries.last?.string).split(separator: " ")
+            let end = try #require(words.last.flatMap { Int64($0) }) + 3_600_000
+            _ = try await redis.send(RedisCommand("HSET", key, RedisArgument(address), RedisArgument("9 \(end)")))
+            #expect(try await throttle.admit(user: user, address: "home") == .allowed)
         }
     }
 

@@ -167,7 +167,7 @@ struct RoomModel: Sendable {
             if answer.expiresAt > 0, goesIn { letIn(answer, &result) }
         }
         fill(call.rules, admits: admits, now)
-        if admits, call.answers.isEmpty, now >= holdUntil { choose(call.rules, now, &result) }
+        if admits, call.answers.isEmpty, !(1...60_000).contains(holdUntil - now) { choose(call.rules, now, &result) }
         result.active = passes.count
         result.waiting = summary(now).waiting
         let taken = mutant == .choiceHoldsNoSlot ? 0 : passes.count

@@ -99,6 +99,20 @@ struct QueueRebuildPostgresTests {
         }
     }
 
+    @Test("After a rebuild a clock that goes back an hour keeps nobody waiting for it")
+    func clockBack() async throws {
+        try await QueueFixture.run(Self.quick) { queue in
+            for number in 1...4 { _ = try await queue.join(number) }
+            try await queue.wipe()
+            for number in 1...4 { _ = try await queue.standing(number) }
+            // Whoever was here may report first.
+            #expect(try await queue.tick()?.admitted == 0)
+            queue.clock.advance(-3_600_000)
+            for number in 1...4 { _ = try await queue.standing(number) }
+            #expect(try await queue.tick()?.admitted == 2)
+        }
+    }
+
     @Test("A load that was overtaken leaves a queue that is running alone")
     func overtakenLoad() async throws {
         try await QueueFixture.run(Self.quick) { queue in
