@@ -85,7 +85,7 @@ static void watch(struct load *load, struct connection *connection, int operatio
 
 /* Connections come from eight addresses of 127.0.1.0/24 in turn: one address has 28,000 ports to give. */
 void load_open(struct load *load, struct connection *connection) {
-    int yes = 1, small = 4096;
+    int yes = 1, small = 4096, segment = 1400;
     struct sockaddr_in from = {.sin_family = AF_INET,
         .sin_addr.s_addr = htonl(0x7F000101u + connection->index % SOURCE_ADDRESSES)};
     struct sockaddr_in to = {.sin_family = AF_INET, 
@@ -97,8 +97,11 @@ void load_open(struct load *load, struct connection *connection) {
     connection->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (connection->fd < 0) give_up("socket: %s", strerror(errno));
     setsockopt(connection->fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
-    if (load->is_stalled != NULL && load->is_stalled(load, connection))
+    if (load->is_stalled != NULL && load->is_stalled(load, connection)) {
         setsockopt(connection->fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
+        /* As on a real network: with loopback's segments the server's kernel takes megabytes. */
+        setsockopt(connection->fd, IPPROTO_TCP, TCP_MAXSEG, &segment, sizeof segment);
+    }
     setsockopt(connection->fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &yes, sizeof yes);
     if (bind(connection->fd, (struct sockaddr *)&from, sizeof from) != 0) give_up("bind: %s", strerror(errno));
     if (connect(connection->fd, (struct sockaddr *)&to, sizeof to) != 0 && errno != EINPROGRESS)
