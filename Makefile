@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help run cluster test test-unit test-services test-protocol test-redis-topologies test-interop test-journeys test-browser test-api test-fault test-fault-mutants test-fuzz test-sanitizers bench simulate soak docs format lint check clean-data
+.PHONY: help run cluster test test-unit test-services test-protocol test-redis-topologies test-interop test-journeys test-browser test-api test-fault test-fault-mutants test-fuzz test-sanitizers bench bench-storm simulate simulate-faults soak docs format lint check clean-data
 
 help:  ## lists the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-22s %s\n", $$1, $$2}'
@@ -43,8 +43,14 @@ test-sanitizers:  ## Swift tests under the thread and the address sanitizer
 bench:  ## measures the Socket.IO server beside nchan, Centrifuge and python-socketio, one core each
 	@scripts/bench.sh
 
+bench-storm:  ## 10,000 clients cut at once, a tenth who do not read, four times the load that is held
+	@scripts/bench-storm.sh
+
 simulate:  ## 5,000 fans play a whole on-sale on three instances; every promise is checked
 	@scripts/simulate.sh 5000 --arrive-seconds 120 --duration 900
+
+simulate-faults:  ## the same behind HAProxy and on Sentinel: instances die and leave, Redis fails over; FANS=500 for fewer
+	@SIMULATE_FAULTS=$${SIMULATE_FAULTS:-60} scripts/simulate.sh $${FANS:-5000} --arrive-seconds 150 --duration 900
 
 cluster:  ## three instances behind HAProxy, on private stores; prints the addresses
 	@scripts/cluster.sh

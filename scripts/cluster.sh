@@ -32,20 +32,6 @@ trap stop_all EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
-# One instance, started again whenever it ends, as a service manager would.
-keep() {
-    trap 'trap - TERM; kill -TERM "$instance" 2>/dev/null; wait "$instance"; exit' TERM
-    trap '' INT
-    while true; do
-        HOLDFAST_PORT=$2 HOLDFAST_INSTANCE=$1 $holdfast serve &
-        instance=$!
-        echo "$instance" >"$folder/$1.pid"
-        wait "$instance" || true
-        say "$1 has ended"
-        sleep 1
-    done
-}
-
 prepare_stores
 say "Starting three instances and HAProxy"
 for number in 1 2 3; do

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# What run.sh and cluster.sh share; sourced by both. They set `folder` (of the private stores) and `holdfast`.
+# What run.sh, cluster.sh and simulate.sh share; sourced by them. They set `folder` (of the private stores) and `holdfast`.
 
 say() { printf '==> %s\n' "$*"; }
 
@@ -66,5 +66,21 @@ import sys, urllib.request
 urllib.request.urlopen(f"{sys.argv[1]}/health/ready", timeout=1)
 PY
         sleep 0.1
+    done
+    echo "$1 is not ready after 30 s" >&2
+    return 1
+}
+
+# Instance $1 at port $2, started again whenever it ends, as a service manager would.
+keep() {
+    trap 'trap - TERM; kill -TERM "$instance" 2>/dev/null; wait "$instance"; exit' TERM
+    trap '' INT
+    while true; do
+        HOLDFAST_PORT=$2 HOLDFAST_INSTANCE=$1 $holdfast serve &
+        instance=$!
+        echo "$instance" >"$folder/$1.pid"
+        wait "$instance" || true
+        say "$1 has ended"
+        sleep 1
     done
 }

@@ -34,7 +34,7 @@ prepare_stores
 say "Starting one instance"
 $holdfast serve &
 server=$!
-wait_ready "http://$HOLDFAST_HOST:$HOLDFAST_PORT" "$server" || { wait "$server"; exit 1; }
+wait_ready "http://$HOLDFAST_HOST:$HOLDFAST_PORT" "$server"
 cat <<READY
 
     Holdfast serves http://$HOLDFAST_HOST:$HOLDFAST_PORT

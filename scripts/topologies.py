@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Redis as the world runs it, on free ports of 127.0.0.1, with the users of Deploy/redis.
 
-  topologies.py start standalone|sentinel|cluster FOLDER   FOLDER/env then has REDIS_URL (administrator) and
-                                                           SERVICE_REDIS_URL (what the service may do, no more)
+  topologies.py start standalone|sentinel|cluster FOLDER [tls]
+                                          FOLDER/env then has REDIS_URL (administrator) and SERVICE_REDIS_URL (what the
+                                          service may do, no more); tls: FOLDER/server.pem is every server's certificate
   topologies.py stop FOLDER
   topologies.py primary FOLDER [KEY]      the port of the primary (in a cluster: of the one that has the key)
   topologies.py kill|freeze|resume|restart FOLDER PORT     by SIGKILL, SIGSTOP, SIGCONT; restart returns once it answers
@@ -53,7 +54,7 @@ class Topology:
     # MARK: Starting
 
     @classmethod
-    def start(cls, kind, folder):
+    def start(cls, kind, folder, tls=""):
         folder = pathlib.Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         names = ["ADMIN", "SERVICE", "REPLICA", "SENTINEL", "SENTINEL_ADMIN", "SENTINEL_SERVICE"]
@@ -62,9 +63,11 @@ class Topology:
         self = cls(folder, {
             "kind": kind, "passwords": {name: secrets.token_hex(16) for name in names},
             "servers": ports[:count], "buses": ports[count:2 * count],
-            "sentinels": ports[-3:] if kind == "sentinel" else [],
+            "sentinels": ports[-3:] if kind == "sentinel" else [], "tls": tls == "tls",
         })
         self.folder.joinpath("topology.json").write_text(json.dumps(self.state))
+        if self.tls:
+            self._make_certificate()
         for port, bus in zip(self.servers, self.buses):
             self._configure_server(port, bus)
         for port in self.servers:
@@ -81,11 +84,24 @@ class Topology:
         path.write_text(text)
         return path
 
+    def _make_certificate(self):
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+                        "-days", "2", "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout",
+                        self.folder / "server.key", "-out", self.folder / "server.pem"], check=True, capture_output=True)
+
+    def _listen(self, port):
+        """Where a server or a sentinel listens, and how it speaks to the others."""
+        if not self.tls:
+            return ["bind 127.0.0.1", f"port {port}"]
+        return ["bind 127.0.0.1", "port 0", f"tls-port {port}", f"tls-cert-file {self.folder}/server.pem",
+                f"tls-key-file {self.folder}/server.key", f"tls-ca-cert-file {self.folder}/server.pem",
+                "tls-auth-clients no", "tls-replication yes"]
+
     def _configure_server(self, port, bus):
         home = self.folder / str(port)
         home.mkdir(exist_ok=True)
-        lines = [
-            "bind 127.0.0.1", f"port {port}", f"dir {home}", "save \"\"", "appendonly no", "daemonize yes",
+        lines = self._listen(port) + [
+            f"dir {home}", "save \"\"", "appendonly no", "daemonize yes",
             f"pidfile {home}/pid", f"logfile {home}/log", f"aclfile {self._acl(port, 'users.acl', 'replication.acl')}",
             "maxmemory-policy noeviction", "maxclients 4000", "repl-diskless-sync-delay 0",
             "masteruser replica", f"masterauth {self.passwords['REPLICA']}",
@@ -93,6 +109,8 @@ class Topology:
         if self.kind == "cluster":
             lines += ["cluster-enabled yes", f"cluster-port {bus}", "cluster-node-timeout 1500",
                       f"cluster-config-file {home}/nodes.conf", "cluster-replica-validity-factor 0"]
+        if self.kind == "cluster" and self.tls:
+            lines += ["tls-cluster yes"]
         if self.kind == "sentinel" and port != self.servers[0]:
             lines += [f"replicaof 127.0.0.1 {self.servers[0]}"]
         (home / "redis.conf").write_text("\n".join(lines) + "\n")
@@ -110,8 +128,8 @@ class Topology:
         for port in self.sentinels:
             home = self.folder / str(port)
             home.mkdir(exist_ok=True)
-            (home / "redis.conf").write_text("\n".join([
-                "bind 127.0.0.1", f"port {port}", f"dir {home}", "daemonize yes", f"pidfile {home}/pid",
+            (home / "redis.conf").write_text("\n".join(self._listen(port) + [
+                f"dir {home}", "daemonize yes", f"pidfile {home}/pid",
                 f"logfile {home}/log", f"aclfile {self._acl(port, 'sentinel.acl')}",
                 f"sentinel monitor {PRIMARY} 127.0.0.1 {self.servers[0]} 2", f"sentinel auth-user {PRIMARY} sentinel",
                 f"sentinel auth-pass {PRIMARY} {self.passwords['SENTINEL']}",
@@ -133,7 +151,8 @@ class Topology:
     def _write_env(self):
         hosts = {"standalone": self.servers[:1], "sentinel": self.sentinels, "cluster": self.servers[:3]}[self.kind]
         hosts = ",".join(f"127.0.0.1:{port}" for port in hosts)
-        scheme = {"standalone": "redis", "sentinel": "redis+sentinel", "cluster": "redis+cluster"}[self.kind]
+        scheme = {"standalone": "", "sentinel": "+sentinel", "cluster": "+cluster"}[self.kind]
+        scheme = ("rediss" if self.tls else "redis") + scheme
         path = {"standalone": "/0", "sentinel": f"/{PRIMARY}/0", "cluster": "/0"}[self.kind]
         secret = self.passwords["SENTINEL_SERVICE"]
         query = f"?sentinel_user=holdfast&sentinel_password={secret}" if self.kind == "sentinel" else ""
@@ -153,15 +172,19 @@ class Topology:
         name = "SENTINEL_ADMIN" if port in self.sentinels else "ADMIN"
         return {"PATH": os.environ["PATH"], "REDISCLI_AUTH": self.passwords[name]}
 
+    def _cli(self, *arguments):
+        tls = ["--tls", "--cacert", self.folder / "server.pem"] if self.tls else []
+        return ["redis-cli", *tls, *map(str, arguments)]
+
     def ask(self, port, *command):
         with contextlib.suppress(subprocess.TimeoutExpired):
-            return subprocess.run(["redis-cli", "-p", str(port), *map(str, command)], env=self._environment(port),
+            return subprocess.run(self._cli("-p", port, *command), env=self._environment(port),
                                   capture_output=True, text=True, check=False, timeout=10).stdout.strip()
         return ""
 
     def cluster(self, *arguments):
-        result = subprocess.run(["redis-cli", "--no-auth-warning", "--cluster", *map(str, arguments)],
-                                env=self._environment(0), capture_output=True, text=True, check=False)
+        result = subprocess.run(self._cli("--no-auth-warning", "--cluster", *arguments), env=self._environment(0),
+                                capture_output=True, text=True, check=False)
         if result.returncode != 0:
             raise SystemExit(f"topologies: redis-cli --cluster {arguments[0]}: {result.stdout[-2000:]}{result.stderr}")
 

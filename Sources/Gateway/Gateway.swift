@@ -106,6 +106,7 @@ package struct Gateway: Sendable {
         )
         let origins = OriginPolicy(allowed: settings.corsOrigins)
         let drain = DrainState()
+        let load = LoadGuard(most: settings.maxRequestsInFlight, origins: origins)
         let presence = Presence(redis: slices.redis, stateTTL: settings.stateTTL)
         let oauth = try settings.externalAuth.map { configuration in
             try OAuthFront(
@@ -187,12 +188,13 @@ package struct Gateway: Sendable {
             requiredGroup: settings.requiredGroup,
             vouch: vouch,
             standings: standings,
+            load: load,
             logger: logger
         )
         gateway.install()
 
         let stores = Stores(postgres: slices.postgres, redis: slices.redis)
-        let engine = Self.engine(io, addresses, proxies, origins, drain, eventLoopGroup, logger)
+        let engine = Self.engine(io, addresses, proxies, origins, drain, load, eventLoopGroup, logger)
         let watched = SocketMetrics()
         namespace.onConnection(inline: { _ in watched.connected() })
         namespace.onDisconnect(inline: { _, reason in watched.disconnected(reason) })
@@ -241,7 +243,8 @@ package struct Gateway: Sendable {
                 direct: DirectRoutes(
                     requests.counting(accountRoutes.direct(logger: logger)),
                     eventLoopGroup: eventLoopGroup
-                )
+                ),
+                gate: load.gate
             ),
             configuration: .init(address: .hostname(settings.host, port: settings.port), backlog: 4_096),
             onServerRunning: { channel in onServing(channel.localAddress?.port ?? settings.port) },
@@ -321,6 +324,7 @@ package struct Gateway: Sendable {
         _ proxies: TrustedProxies,
         _ origins: OriginPolicy,
         _ drain: DrainState,
+        _ load: LoadGuard,
         _ eventLoopGroup: any EventLoopGroup,
         _ logger: Logger
     ) -> EngineServer {
@@ -330,11 +334,16 @@ package struct Gateway: Sendable {
             if let origin = request.header("Origin"), !origins.allows(origin, host: request.header("Host")) {
                 return EngineRefusal(status: 403, message: "Origin not allowed")
             }
-            let why =
-                drain.refusesSockets
-                ? "This instance is leaving; connect again in a moment"
-                : addresses.isFull(request.client(behind: proxies))
-                    ? "Too many sockets from your address, at most \(addresses.most); close some" : nil
+            let why: String? =
+                if drain.refusesSockets {
+                    "This instance is leaving; connect again in a moment"
+                } else if load.isFull {
+                    "More is asked of this instance than it can do; connect again in a moment"
+                } else if addresses.isFull(request.client(behind: proxies)) {
+                    "Too many sockets from your address, at most \(addresses.most); close some"
+                } else {
+                    nil
+                }
             if let why {
                 return EngineRefusal(status: 503, message: why, retryAfterSeconds: Int.random(in: 1...5))
             }

@@ -73,7 +73,7 @@ struct EventCommand: AsyncParsableCommand {
     struct Archive: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Frees what Redis keeps of an event that is closed and settled.",
-            discussion: "PostgreSQL keeps all of it. Whoever looks at the event again has it rebuilt from there."
+            discussion: "PostgreSQL keeps all of it, and shows it to whoever looks at the event again."
         )
 
         @Argument(help: "The event's id.") var id: String
@@ -90,8 +90,8 @@ struct EventCommand: AsyncParsableCommand {
                 guard try await slices.orders.isSettled(id) else {
                     throw CommandFailure("orders of the event wait for their payment; try again when they have ended")
                 }
-                try await Seating.archive(id, in: slices.redis)
-                try await slices.waitingRoom.archive(id)
+                try await slices.seating.forget(id)
+                try await slices.waitingRoom.forget(id)
                 print("archived \(id)")
             }
         }

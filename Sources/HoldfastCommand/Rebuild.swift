@@ -9,7 +9,10 @@ struct Rebuild: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Rebuilds an event's state in Redis from PostgreSQL.",
         discussion:
-            "For after Redis was lost; it also happens by itself at the next access. Holds are lost, orders never."
+            """
+            For after Redis was lost; it also happens by itself at the next access. Holds are lost, orders never. A closed \
+            event needs nothing of Redis and is left alone.
+            """
     )
 
     @Option(help: "The event's id.")
@@ -19,7 +22,9 @@ struct Rebuild: AsyncParsableCommand {
         guard let id = EventID(event) else { throw ValidationError("'\(event)' is not an event id") }
         try await CommandContext.withSlices { slices in
             guard let event = try await slices.events.event(id) else { throw CommandFailure("there is no event \(id)") }
-            try await slices.seating.rebuild(id)
+            guard try await slices.seating.rebuild(id) else {
+                return print("nothing to rebuild: \(id) is closed, and its seats are read from PostgreSQL")
+            }
             _ = try await slices.waitingRoom.state(of: event)
             print("rebuilt \(id)")
         }

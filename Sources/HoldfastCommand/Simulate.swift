@@ -83,6 +83,9 @@ struct Simulate: AsyncParsableCommand {
     @Option(help: "How long it stays paused, in seconds.")
     var pauseSeconds = 15.0
 
+    @Option(help: "How many failovers of Redis the play will meet: each may end all holds once [none].")
+    var failovers = 0
+
     @Option(help: "Certificates (PEM) to trust for https, in place of the system's.")
     var ca: String?
 
@@ -111,6 +114,7 @@ struct Simulate: AsyncParsableCommand {
         guard (0...86_400).contains(pauseAt ?? 0), (1...3_600).contains(pauseSeconds) else {
             throw ValidationError("--pause-at must be from 0 to 86400, --pause-seconds from 1 to 3600")
         }
+        guard (0...100).contains(failovers) else { throw ValidationError("--failovers must be from 0 to 100") }
         if pauseAt != nil, tokens != nil {
             throw ValidationError("--pause-at pauses the sale in the database; it cannot be used with --tokens")
         }
@@ -140,6 +144,7 @@ struct Simulate: AsyncParsableCommand {
         plan.secondTabs = secondTabs
         (plan.declined, plan.slow, plan.unanswered) = (declined, slow, unanswered)
         plan.pause = pauseAt.map { (.milliseconds(Int64($0 * 1_000)), .milliseconds(Int64(pauseSeconds * 1_000))) }
+        plan.failovers = failovers
         plan.certificates = ca
         return plan
     }

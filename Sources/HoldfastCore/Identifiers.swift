@@ -51,6 +51,23 @@ package struct UserID: StringIdentifier {
     }
 }
 
+/// A UUID in lower case, hyphens included, if the text is one in whatever case. `UUID` reads with `sscanf`, which shows
+/// where an id is part of every message.
+private func canonicalUUID(_ text: String) -> String? {
+    guard text.utf8.count == 36 else { return nil }
+    var isLower = true
+    for (index, byte) in text.utf8.enumerated() {
+        switch (index, byte) {
+        case (8, UInt8(ascii: "-")), (13, UInt8(ascii: "-")), (18, UInt8(ascii: "-")), (23, UInt8(ascii: "-")): continue
+        case (8, _), (13, _), (18, _), (23, _): return nil
+        case (_, UInt8(ascii: "0")...UInt8(ascii: "9")), (_, UInt8(ascii: "a")...UInt8(ascii: "f")): continue
+        case (_, UInt8(ascii: "A")...UInt8(ascii: "F")): isLower = false
+        default: return nil
+        }
+    }
+    return isLower ? text : text.lowercased()
+}
+
 /// What is on sale: a UUID, written in lower case.
 package struct EventID: StringIdentifier {
     package let rawValue: String
@@ -58,8 +75,8 @@ package struct EventID: StringIdentifier {
     package init() { rawValue = UUID().uuidString.lowercased() }
 
     package init?(_ text: String) {
-        guard text.utf8.count == 36, let uuid = UUID(uuidString: text) else { return nil }
-        rawValue = uuid.uuidString.lowercased()
+        guard let uuid = canonicalUUID(text) else { return nil }
+        rawValue = uuid
     }
 }
 
@@ -70,8 +87,8 @@ package struct ReservationID: StringIdentifier {
     package init() { rawValue = UUID().uuidString.lowercased() }
 
     package init?(_ text: String) {
-        guard text.utf8.count == 36, let uuid = UUID(uuidString: text) else { return nil }
-        rawValue = uuid.uuidString.lowercased()
+        guard let uuid = canonicalUUID(text) else { return nil }
+        rawValue = uuid
     }
 }
 

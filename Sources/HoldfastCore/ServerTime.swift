@@ -23,13 +23,25 @@ package struct ServerTime: Hashable, Comparable, Sendable, Codable, CustomString
     }
 
     package var iso8601: String {
-        // Formatting the fraction by hand keeps it exact; a Date is a Double and would round it.
+        // Exact, which a Date is not: it is a Double. And it is in every answer about seats, so it has to be quick.
         let (seconds, remainder) = millisecondsSinceEpoch.quotientAndRemainder(dividingBy: 1_000)
-        let wholeSeconds = remainder < 0 ? seconds - 1 : seconds
-        let fraction = remainder < 0 ? remainder + 1_000 : remainder
-        let text = Date(timeIntervalSince1970: TimeInterval(wholeSeconds)).formatted(Date.ISO8601FormatStyle())
-        let digits = String(fraction + 1_000).dropFirst()
-        return "\(text.dropLast()).\(digits)Z"
+        var wholeSeconds = time_t(remainder < 0 ? seconds - 1 : seconds)
+        let fraction = Int(remainder < 0 ? remainder + 1_000 : remainder)
+        var parts = tm()
+        guard gmtime_r(&wholeSeconds, &parts) != nil else { return "" }
+        let fields: [(value: Int, width: Int, end: Unicode.Scalar)] = [
+            (Int(parts.tm_year) + 1_900, 4, "-"), (Int(parts.tm_mon) + 1, 2, "-"), (Int(parts.tm_mday), 2, "T"),
+            (Int(parts.tm_hour), 2, ":"), (Int(parts.tm_min), 2, ":"), (Int(parts.tm_sec), 2, "."), (fraction, 3, "Z"),
+        ]
+        var text = ""
+        text.reserveCapacity(24)
+        for field in fields {
+            let digits = String(field.value)
+            for _ in digits.utf8.count..<max(field.width, digits.utf8.count) { text.append("0") }
+            text += digits
+            text.unicodeScalars.append(field.end)
+        }
+        return text
     }
 
     package var description: String { iso8601 }

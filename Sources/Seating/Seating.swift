@@ -186,13 +186,19 @@ package final class Seating: Sendable {
     // MARK: For operators
 
     /// Begins a new life of the event's state in Redis from what PostgreSQL knows. Holds end.
-    package func rebuild(_ event: EventID) async throws {
-        _ = try await state.rebuild(event, force: true)
+    ///
+    /// - Returns: false when the event is closed, and needs none.
+    @discardableResult
+    package func rebuild(_ event: EventID) async throws -> Bool {
+        let epoch = try await state.rebuild(event, force: true)
         snapshots.forget(nil, of: event)
+        return epoch != nil
     }
 
-    /// Forgets an event that was deleted.
+    /// Takes an event that is closed, or deleted, out of Redis, which nothing brings back: its map is PostgreSQL's then.
+    /// What Redis still has to tell of its holds is written down before.
     package func forget(_ event: EventID) async throws {
+        while try await SeatHistory(redis: state.redis, postgres: state.postgres).move([event]) {}
         try await state.forget(event)
         snapshots.forget(nil, of: event)
     }
@@ -240,7 +246,7 @@ package final class Seating: Sendable {
             guard fields.count == 2, let left = Int(fields[1]) else { throw reply.unexpected("an area", at: 7) }
             return .tooFewPlaces(area: fields[0], left: left, selection)
         case .notAdmitted: return .notAdmitted(selection)
-        case .notOpen: return .notOpen(selection)
+        case .notOpen, .over: return .notOpen(selection)
         case .limit: return .limitExceeded(maxSeats: event.sale.maxSeatsPerUser, selection)
         default: throw reply.unexpected("a status of this action", at: 0)
         }

@@ -63,7 +63,12 @@ package struct Simulation: Sendable {
         let house = BoxOffice(client: client, plan: self.plan, token: self.tokens.first ?? "")
         let venue = try await house.venue()
         let startedAt = NIODeadline.now()
-        let checks = Checks(venue, maxActive: self.plan.maxActive, startedAt: .now)
+        let checks = Checks(
+            venue,
+            maxActive: self.plan.maxActive,
+            failovers: self.plan.failovers,
+            startedAt: .now
+        )
         let referee = Referee(checks)
         let map = try await house.seatMap()
         referee.with { $0.log.start(map.statuses, seq: map.seq) }
@@ -98,7 +103,8 @@ package struct Simulation: Sendable {
         for shard in shards { tally.merge(try await shard.eventLoop.submit { shard.tally }.get()) }
         let played = ending.played
         return referee.with {
-            SimulationReport(
+            $0.finish()
+            return SimulationReport(
                 plan: self.plan,
                 ending: ending.words,
                 played: played,

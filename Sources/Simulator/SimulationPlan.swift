@@ -29,6 +29,8 @@ package struct SimulationPlan: Sendable {
     package var certificates: String?
     /// Checked if known: the event's `maxActive`.
     package var maxActive: Int?
+    /// How many times Redis fails over during the play; each time all holds may end at once.
+    package var failovers = 0
     /// How long a request may take before a fan gives it up.
     package var patience: Duration = .seconds(30)
 

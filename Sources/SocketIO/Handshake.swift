@@ -89,7 +89,7 @@ func encodeArguments(_ arguments: [any Encodable & Sendable]) -> [RawJSON] {
             return raw
         case let text as String:
             var bytes = ByteBufferAllocator().buffer(capacity: text.utf8.count + 2)
-            EncodedPacket.write(text, to: &bytes)
+            bytes.writeJSONString(text)
             return RawJSON(trusted: bytes)
         case let number as Int:
             return RawJSON(trusted: String(number))

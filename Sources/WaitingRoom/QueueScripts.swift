@@ -153,7 +153,7 @@ struct QueueScripts: Sendable {
     }
 
     private func run(_ call: RedisScriptCall) async throws(RedisError) -> RESPValue {
-        try await redis.eval(call.script, keys: call.keys, arguments: call.arguments)
+        try await redis.eval(call)
     }
 
     // MARK: Admission

@@ -28,6 +28,8 @@ struct QueueStore: Sendable {
         /// Of the latest leader, so that one before it stays shut out.
         var term: Int64 = 0
         var cleared: Int = 0
+        /// The event is over: Redis needs none of this.
+        var isClosed = false
     }
 
     struct Running: Sendable, Equatable {
@@ -315,6 +317,16 @@ struct QueueStore: Sendable {
             .first?.decode(Int64.self)
     }
 
+    /// - Returns: nil if nobody ever queued for the event, or if it is closed: then nobody waits for anything.
+    func epochUnlessClosed(_ event: EventID) async throws -> Int64? {
+        try await postgres.query(
+            """
+            SELECT q.epoch FROM queues q JOIN events e ON e.id = q.event_id
+            WHERE q.event_id = \(event.rawValue)::uuid AND e.status <> 'closed'
+            """
+        ).first?.decode(Int64.self)
+    }
+
     /// Begins a new life of the queue and reads it whole: draws the lobby if its time has come, and empties the line if
     /// asked to.
     /// - Parameter order: of a roster that is closed, the entries in the order in which they go in.
@@ -345,7 +357,7 @@ struct QueueStore: Sendable {
                 """
             )
             guard let (epoch, nextQseq) = try begun.first?.decode((Int64, Int64).self) else { return nil }
-            var content = Content(epoch: epoch, nextQseq: nextQseq, cleared: cleared)
+            var content = Content(epoch: epoch, nextQseq: nextQseq, cleared: cleared, isClosed: head.isClosed)
             try await Self.read(&content, event, transaction)
             return content
         }

@@ -119,6 +119,9 @@ package final class WaitingRoom: Sendable {
         _ = try await rebuild.run(event, needing: epoch + 1)
     }
 
+    /// Takes the queue of an event that is closed, or deleted, out of Redis, which nothing brings back.
+    package func forget(_ event: EventID) async throws { try await rebuild.end(event) }
+
     // MARK: Administration
 
     /// Empties the line; passes stay good until they end.
@@ -160,6 +163,8 @@ package final class WaitingRoom: Sendable {
     ///
     /// - Parameter unpaused: the rate's bucket begins to fill now, and not when the pause began.
     package func announceRules(of event: Event, unpaused: Bool) async throws {
+        // No leader serves a closed event, which may have been taken out of Redis.
+        guard event.status != .closed else { return }
         try await scripts.announce(rules: event.queueVersion, unpaused: unpaused, in: event.id)
     }
 

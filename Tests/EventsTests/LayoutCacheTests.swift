@@ -13,8 +13,13 @@ import Testing
         func happened() { count.withLock { $0 += 1 } }
     }
 
-    private func layout(_ seats: Int, from cache: LayoutCache, _ key: LayoutCache.Key) async throws -> Layout {
-        try await cache.layout(key) { [reads] in
+    private func layout(
+        _ seats: Int,
+        from cache: LayoutCache,
+        _ key: LayoutCache.Key,
+        now: ContinuousClock.Instant = .now
+    ) async throws -> Layout {
+        try await cache.layout(key, now: now) { [reads] in
             reads.happened()
             await Task.yield()
             return Layout(version: 1, sections: [Section(name: "A", rows: 1, seatsPerRow: seats, price: 1)])
@@ -42,6 +47,22 @@ import Testing
             _ = try await layout(60, from: cache, key)
         }
         #expect(reads.all == 20)
+    }
+
+    @Test("A layout that nobody used for some minutes goes when another comes, and one in use stays")
+    func idle() async throws {
+        let (cache, began) = (LayoutCache(), ContinuousClock.now)
+        let keys = (0..<3).map { _ in LayoutCache.Key(event: EventID(), version: 1) }
+        for key in keys.prefix(2) { _ = try await layout(10, from: cache, key, now: began) }
+        let half = began + LayoutCache.idleTime / 2
+        _ = try await layout(10, from: cache, keys[0], now: half)
+        #expect(reads.all == 2)
+        let later = began + LayoutCache.idleTime
+        _ = try await layout(10, from: cache, keys[2], now: later)
+        _ = try await layout(10, from: cache, keys[0], now: later)
+        #expect(reads.all == 3)
+        _ = try await layout(10, from: cache, keys[1], now: later)
+        #expect(reads.all == 4)
     }
 
     @Test("A failed reading is for those who waited for it")

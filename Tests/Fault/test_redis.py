@@ -59,6 +59,30 @@ async def test_a_hold_of_before_a_wipe_buys_nothing_that_was_granted_since(store
         assert books.breaches(cluster) == []
 
 
+@pytest.mark.short
+async def test_somebody_let_in_while_redis_fails_is_told_so_when_it_is_back(stores):
+    with Cluster(instances=0, stores=stores) as cluster, Wire(cluster.redis_url) as wire:
+        instance = cluster.start(1, REDIS_URL=wire.through(cluster.environment["REDIS_URL"]))
+        event = cluster.create_event(queue=cluster.open_queue())
+        cuts = []
+
+        def cut(piece):
+            # Redis' answer to keeping the entry pass, a JWT, is lost twice.
+            if b"eyJ" in piece and len(cuts) < 2:
+                cuts.append(piece)
+                return False
+            return True
+
+        [token] = cluster.tokens(1)
+        wire.passes = cut
+        fan = Fan(token)
+        await fan.connect(instance)
+        await fan.call("join-queue", {"eventId": event})
+        allowed = await fan.hears("queue-entry-allowed", within=60)
+        assert len(cuts) == 2 and allowed["entryToken"]
+        await everybody_leaves(fan)
+
+
 async def test_redis_killed_and_started_from_an_old_file_sells_no_seat_twice(stores):
     with Cluster(instances=2, stores=stores) as cluster:
         event = create_house(cluster)

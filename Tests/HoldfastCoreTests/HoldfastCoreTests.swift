@@ -40,6 +40,9 @@ import Testing
         #expect(EventID(id.rawValue.uppercased()) == id)
         #expect(EventID("not-a-uuid") == nil)
         #expect(EventID(id.rawValue + "0") == nil)
+        #expect(EventID("0b6d5a1e-7a7b-4b52-9f0e-6a7d3a1c2e4g") == nil)
+        #expect(EventID("0b6d5a1e07a7b-4b52-9f0e-6a7d3a1c2e4f") == nil)
+        #expect(EventID("0b6d5a1e--a7b-4b52-9f0e-6a7d3a1c2e4f") == nil)
     }
 }
 

@@ -81,7 +81,7 @@ extension OrdersPostgresTests {
                 }
                 return (running, isOver)
             }
-            try await running.value
+            _ = try await running.value
             #expect(isOver)
             try await expectSameSeats(shop)
         }

@@ -22,6 +22,8 @@ struct TestServer {
         engine change: (inout EngineConfiguration) -> Void = { _ in },
         socketIO: SocketIOConfiguration = .init(),
         adapter: (any SocketAdapter)? = nil,
+        gate: RequestGate? = nil,
+        router: Router<BasicRequestContext> = Router(),
         application wrap: (SocketIOServer) -> any EngineApplication = { $0 },
         _ install: (SocketIOServer) -> Void,
         _ body: @escaping @Sendable (TestServer) async throws -> Void
@@ -40,8 +42,8 @@ struct TestServer {
         )
         let (ports, found) = AsyncStream<Int>.makeStream(bufferingPolicy: .bufferingNewest(1))
         let application = Application(
-            router: Router(),
-            server: .engineIO([engine]),
+            router: router,
+            server: .engineIO([engine], gate: gate),
             configuration: .init(address: .hostname("127.0.0.1", port: 0)),
             onServerRunning: { channel in found.yield(channel.localAddress?.port ?? 0) },
             eventLoopGroupProvider: .shared(group),

@@ -13,6 +13,8 @@ package final class PrivateTopology: Sendable {
     package let serviceURL: String
     private let folder: URL
 
+    package var certificateFile: String { folder.appending(path: "server.pem").path }
+
     private init(folder: URL) throws {
         self.folder = folder
         let text = try String(contentsOf: folder.appending(path: "env"), encoding: .utf8)
@@ -28,10 +30,16 @@ package final class PrivateTopology: Sendable {
     }
 
     /// Starts the servers, runs `body`, and ends them whatever happened.
-    package static func with<R>(_ kind: Kind, _ body: (PrivateTopology) async throws -> R) async throws -> R {
+    ///
+    /// - Parameter usesTLS: every server has the certificate in ``certificateFile``, and none is reached without TLS.
+    package static func with<R>(
+        _ kind: Kind,
+        usesTLS: Bool = false,
+        _ body: (PrivateTopology) async throws -> R
+    ) async throws -> R {
         let folder = FileManager.default.temporaryDirectory.appending(path: "holdfast-topology-\(UUID().uuidString)")
         do {
-            _ = try await script("start", kind.rawValue, folder.path)
+            _ = try await script("start", kind.rawValue, folder.path, usesTLS ? "tls" : "")
             let result = try await body(try PrivateTopology(folder: folder))
             _ = try? await script("stop", folder.path)
             try? FileManager.default.removeItem(at: folder)

@@ -17,6 +17,7 @@ struct EngineHTTPChannel: HTTPChannelHandler {
 
     let engines: [EngineServer]
     let direct: DirectRoutes?
+    let gate: RequestGate?
     let http: HTTP1Channel
     let idleTimeout: TimeAmount?
     let opening: OpeningConnections
@@ -24,9 +25,16 @@ struct EngineHTTPChannel: HTTPChannelHandler {
 
     var responder: HTTPChannelHandler.Responder { self.http.responder }
 
-    init(engines: [EngineServer], direct: DirectRoutes?, http: HTTP1Channel, idleTimeout: TimeAmount?) {
+    init(
+        engines: [EngineServer],
+        direct: DirectRoutes?,
+        gate: RequestGate?,
+        http: HTTP1Channel,
+        idleTimeout: TimeAmount?
+    ) {
         self.engines = engines
         self.direct = direct
+        self.gate = gate
         self.http = http
         self.idleTimeout = idleTimeout
         let opening = OpeningConnections()
@@ -35,6 +43,7 @@ struct EngineHTTPChannel: HTTPChannelHandler {
             FirstRequestHandler<HTTP>(
                 engines: engines,
                 direct: direct,
+                gate: gate,
                 waiter: .acceptor(acceptor),
                 idleTimeout: idleTimeout,
                 opening: opening
@@ -55,6 +64,7 @@ struct EngineHTTPChannel: HTTPChannelHandler {
             let handler = FirstRequestHandler<HTTP>(
                 engines: self.engines,
                 direct: self.direct,
+                gate: self.gate,
                 waiter: .promise(promise) { self.http.setup(channel: $0, logger: logger) },
                 idleTimeout: self.idleTimeout,
                 opening: self.opening
@@ -77,10 +87,12 @@ extension HTTPServerBuilder {
     /// - Parameters:
     ///   - engines: one or several endpoints, each with a path of its own.
     ///   - direct: addresses that connections answer themselves.
+    ///   - gate: asked about every other request that is no endpoint's; nil lets all in.
     ///   - http: settings of the connections that stay HTTP. Header limits are set here: 16 KiB, 100 fields.
     package static func engineIO(
         _ engines: [EngineServer],
         direct: DirectRoutes? = nil,
+        gate: RequestGate? = nil,
         http: HTTP1Channel.Configuration = .init(idleTimeout: .seconds(75))
     ) -> HTTPServerBuilder {
         var configuration = http
@@ -95,6 +107,7 @@ extension HTTPServerBuilder {
             EngineHTTPChannel(
                 engines: engines,
                 direct: direct,
+                gate: gate,
                 http: HTTP1Channel(responder: responder, configuration: fixed),
                 idleTimeout: http.idleTimeout
             )

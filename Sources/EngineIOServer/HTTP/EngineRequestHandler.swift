@@ -4,7 +4,7 @@ import NIOCore
 import NIOHTTP1
 
 /// Serves the endpoints' requests of one HTTP connection, and the direct routes; all others go on to Hummingbird, part
-/// by part.
+/// by part, if the gate lets them.
 ///
 /// HTTP/1.1 allows requests to be sent without waiting for answers, and answers must keep their order. Requests of
 /// ours are handled as they come, so that a POST behind a waiting poll is not held up, and their answers wait for
@@ -23,7 +23,8 @@ final class EngineRequestHandler: ChannelDuplexHandler, RemovableChannelHandler 
 
     /// A request without a complete answer, in order of arrival.
     private enum Entry {
-        case other
+        /// Whether it is to be counted as under way, and is.
+        case other(counts: Bool, isCounted: Bool)
         case ours(HTTPExchange)
     }
 
@@ -38,6 +39,7 @@ final class EngineRequestHandler: ChannelDuplexHandler, RemovableChannelHandler 
 
     private let engines: [EngineServer]
     private let direct: DirectRoutes?
+    private let gate: RequestGate?
     /// Makes the connection a WebSocket.
     private let open: (WebSocketOpening) -> Void
     private var context: ChannelHandlerContext?
@@ -54,9 +56,15 @@ final class EngineRequestHandler: ChannelDuplexHandler, RemovableChannelHandler 
     private var isOver = false
     private var quiesceEvent: Any?
 
-    init(engines: [EngineServer], direct: DirectRoutes? = nil, open: @escaping (WebSocketOpening) -> Void) {
+    init(
+        engines: [EngineServer],
+        direct: DirectRoutes? = nil,
+        gate: RequestGate? = nil,
+        open: @escaping (WebSocketOpening) -> Void
+    ) {
         self.engines = engines
         self.direct = direct
+        self.gate = gate
         self.open = open
     }
 
@@ -112,19 +120,38 @@ final class EngineRequestHandler: ChannelDuplexHandler, RemovableChannelHandler 
         case .head(let head):
             if let engine = self.engine(of: head) { return self.begin(head, engine, context) }
             if let respond = self.direct?.route(for: head) { return self.begin(head, respond, context) }
-            self.entries.append(.other)
+            switch self.gate?.judge(head) {
+            case .refused(let answer): return self.refuse(head, answer, context)
+            case .counted: self.entries.append(.other(counts: true, isCounted: false))
+            case .uncounted, nil: self.entries.append(.other(counts: false, isCounted: false))
+            }
             self.reading = .other
         case .body(let bytes):
             if case .body(let exchange) = self.reading { self.take(bytes, exchange) }
         case .end:
             switch self.reading {
             case .body(let exchange), .rest(let exchange): self.finish(exchange)
-            case .nothing, .other: break
+            case .other: self.countLast()
+            case .nothing: break
             }
         }
         guard case .other = self.reading else { return }
         if case .end = part { self.reading = .nothing }
         context.fireChannelRead(Self.wrapInboundOut(part))
+    }
+
+    /// A request for Hummingbird is whole. It may have been answered before.
+    private func countLast() {
+        guard case .other(true, false)? = self.entries.last else { return }
+        self.entries[self.entries.index(before: self.entries.endIndex)] = .other(counts: true, isCounted: true)
+        self.gate?.begin()
+    }
+
+    private func refuse(_ head: HTTPRequestHead, _ answer: DirectAnswer, _ context: ChannelHandlerContext) {
+        let exchange = HTTPExchange(head, server: nil, handler: self, eventLoop: context.eventLoop)
+        self.entries.append(.ours(exchange))
+        self.reading = .rest(exchange)
+        exchange.answer(HTTPAnswer(status: answer.status, body: answer.body, fields: answer.fields))
     }
 
     /// The head of a request for a direct route.
@@ -297,8 +324,11 @@ final class EngineRequestHandler: ChannelDuplexHandler, RemovableChannelHandler 
             return
         }
         context.write(data, promise: promise)
-        guard case .end = Self.unwrapOutboundIn(data), case .other? = self.entries.first else { return }
+        guard case .end = Self.unwrapOutboundIn(data), case .other(_, let isCounted)? = self.entries.first else {
+            return
+        }
         self.entries.removeFirst()
+        if isCounted { self.gate?.end() }
         self.advance()
     }
 
@@ -325,9 +355,14 @@ final class EngineRequestHandler: ChannelDuplexHandler, RemovableChannelHandler 
     private func cutAll() {
         let entries = self.entries
         self.entries.removeAll()
-        for case .ours(let exchange) in entries {
-            exchange.end()
-            if exchange.answer == nil, let session = exchange.session { session.onLoop { $0.cut(exchange) } }
+        for entry in entries {
+            switch entry {
+            case .ours(let exchange):
+                exchange.end()
+                if exchange.answer == nil, let session = exchange.session { session.onLoop { $0.cut(exchange) } }
+            case .other(_, let isCounted):
+                if isCounted { self.gate?.end() }
+            }
         }
     }
 

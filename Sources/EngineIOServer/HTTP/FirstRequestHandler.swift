@@ -28,6 +28,7 @@ final class FirstRequestHandler<HTTP: Sendable>: ChannelInboundHandler, Removabl
 
     private let engines: [EngineServer]
     private let direct: DirectRoutes?
+    private let gate: RequestGate?
     /// Who is told what the connection is.
     enum Waiter {
         /// Hummingbird's server has the connection and waits; the closure sets up HTTP.
@@ -54,12 +55,14 @@ final class FirstRequestHandler<HTTP: Sendable>: ChannelInboundHandler, Removabl
     init(
         engines: [EngineServer],
         direct: DirectRoutes? = nil,
+        gate: RequestGate? = nil,
         waiter: Waiter,
         idleTimeout: TimeAmount? = nil,
         opening: OpeningConnections = OpeningConnections()
     ) {
         self.engines = engines
         self.direct = direct
+        self.gate = gate
         self.waiter = waiter
         self.idleTimeout = idleTimeout
         self.opening = opening
@@ -202,7 +205,7 @@ final class FirstRequestHandler<HTTP: Sendable>: ChannelInboundHandler, Removabl
         let watch = RequestWatch(idleTimeout: self.idleTimeout) { status in
             self.answer(HTTPAnswer.problem(status).bytes(), context)
         }
-        let endpoints = EngineRequestHandler(engines: self.engines, direct: self.direct) { opening in
+        let endpoints = EngineRequestHandler(engines: self.engines, direct: self.direct, gate: self.gate) { opening in
             self.open(opening, rest: ByteBuffer(), isBypassing: true, context)
         }
         let pipeline = context.pipeline.syncOperations

@@ -16,10 +16,14 @@ extension DirectAnswer {
     /// What a person is told of an error, as ``Problem/response()`` says it.
     init(describing error: any Error, logger: Logger) {
         let problem = Problem(describing: error, logger: logger)
+        self.init(problem, body: problem.json())
+    }
+
+    init(_ problem: Problem, body: ByteBuffer) {
         var fields = Self.problemFields
         if let seconds = problem.retryAfterSeconds { fields.append(("Retry-After", "\(seconds)")) }
         if problem.code.status == 401 { fields.append(("WWW-Authenticate", "Bearer")) }
-        self.init(status: .init(statusCode: problem.code.status), fields: fields, body: problem.json())
+        self.init(status: .init(statusCode: problem.code.status), fields: fields, body: body)
     }
 
     private static let jsonFields = fields("application/json; charset=utf-8")

@@ -8,13 +8,6 @@ import WaitingRoom
 // The seat map over a socket: look, choose, extend, catch up.
 
 extension SocketGateway {
-    private struct SelectionChange: Decodable, Sendable {
-        let eventId: EventID
-        let seats: [SeatID]?
-        let generalAdmission: [String: Int]?
-        let alternatives: Bool?
-        let requestId: SeatRequestID?
-    }
     private struct SyncRequest: Decodable, Sendable {
         let eventId: EventID
         let seq: Int64
@@ -39,18 +32,18 @@ extension SocketGateway {
         wanted: [SeatID]? = nil,
         _ socket: Socket,
         _ event: Event
-    ) async throws -> SelectionPayload {
+    ) async throws -> RawJSON {
         let selection = try outcome.granted(in: event)
         if !selection.seats.isEmpty {
             let isNew = !sockets.has(socket.identity.user, in: Whereabouts(place: .seats, event: event.id))
             try await enter(Whereabouts(place: .seats, event: event.id), socket)
             if isNew { try await presence.enter(.seats, of: event.id, user: socket.identity.user) }
         }
-        return SelectionPayload(selection, wanted: wanted)
+        return SelectionPayload(selection, wanted: wanted).json
     }
 
     func addSeatEvents() {
-        answer("join-seat-selection", EventReference.self) { socket, payload in
+        answer("join-seat-selection", EventReference.self, .sale) { socket, payload in
             let user = socket.identity.user
             let event = try await events.existing(payload.eventId)
             let standing = try await waitingRoom.standing(of: user, in: event)
@@ -65,7 +58,7 @@ extension SocketGateway {
             try await noted
             return SelectionPayload(selection)
         }
-        answer("leave-seat-selection", EventReference.self) { socket, payload in
+        answer("leave-seat-selection", EventReference.self, .exempt) { socket, payload in
             let user = socket.identity.user
             let event = try await events.existing(payload.eventId)
             let whereabouts = Whereabouts(place: .seats, event: event.id)
@@ -75,7 +68,7 @@ extension SocketGateway {
             }
             return OkPayload()
         }
-        answer("seat-selection-changed", SelectionChange.self) { socket, payload in
+        answer("seat-selection-changed", SelectionChange.self, .sale) { socket, payload in
             guard payload.seats != nil || payload.generalAdmission != nil else {
                 throw Problem.invalid(.init("seats", "must list the seats wanted; none gives all back"))
             }
@@ -93,7 +86,7 @@ extension SocketGateway {
             )
             return try await chosen(outcome, wanted: payload.seats ?? [], socket, event)
         }
-        answer("best-available", BestAvailableRequest.self) { socket, payload in
+        answer("best-available", BestAvailableRequest.self, .sale) { socket, payload in
             let event = try await events.existing(payload.eventId)
             let outcome = try await seating.bestAvailable(
                 payload.wish,
@@ -103,13 +96,13 @@ extension SocketGateway {
             )
             return try await chosen(outcome, socket, event)
         }
-        answer("hold-extend", ExtendRequest.self) { socket, payload in
+        answer("hold-extend", ExtendRequest.self, .sale) { socket, payload in
             let event = try await events.existing(payload.eventId)
             let options = SelectionOptions(request: payload.requestId, connection: socket.id)
             let outcome = try await seating.extend(by: socket.identity.user, in: event, options: options)
             return SelectionPayload(try outcome.granted())
         }
-        answer("sync", SyncRequest.self) { socket, payload in
+        answer("sync", SyncRequest.self, .sale) { socket, payload in
             let event = try await events.existing(payload.eventId)
             switch try await seating.changes(in: event, since: payload.seq) {
             case .reset:

@@ -4,6 +4,7 @@ import HoldfastCore
 import NIOCore
 import NIOFoundationCompat
 import Seating
+import SocketIO
 
 /// An event's layout as it is answered, and where in it the text of each seat is.
 struct LayoutDocument: Sendable {
@@ -81,8 +82,11 @@ enum SeatMapJSON {
     }
 
     private static func write(_ seat: Seat, to json: inout ByteBuffer) {
-        json.writeString(#"{"id":"\#(escaped(seat.id.rawValue))","section":"\#(escaped(seat.section))","row":"#)
-        json.writeString(#"\#(seat.row),"number":\#(seat.number),"price":\#(seat.price)"#)
+        json.writeStaticString(#"{"id":"#)
+        json.writeJSONString(seat.id.rawValue)
+        json.writeStaticString(#","section":"#)
+        json.writeJSONString(seat.section)
+        json.writeString(#","row":\#(seat.row),"number":\#(seat.number),"price":\#(seat.price)"#)
         if seat.isAccessible { json.writeString(#","accessible":true"#) }
     }
 
@@ -100,11 +104,5 @@ enum SeatMapJSON {
         case SeatSnapshot.reserved: #","status":"reserved"}"#
         default: #","status":"available"}"#
         }
-    }
-
-    /// Seat ids hold no control characters, so only two characters need an escape.
-    private static func escaped(_ text: String) -> String {
-        guard text.utf8.contains(where: { $0 == UInt8(ascii: "\"") || $0 == UInt8(ascii: "\\") }) else { return text }
-        return text.replacingOccurrences(of: "\\", with: "\\\\").replacingOccurrences(of: "\"", with: "\\\"")
     }
 }

@@ -55,7 +55,7 @@ final class SeatRelay: Sendable {
         try await subscriptions.retain(event) {
             self.sequences.withLock { $0[event] = SeatSequence() }
             try await self.subscriber.subscribe(Seating.channel(event)) { [weak self] bytes in
-                self?.receive(bytes, event)
+                for message in SeatMessage.all(in: bytes) { self?.receive(message, event) }
             }
         } unsubscribe: {
             await self.subscriber.unsubscribe(Seating.channel(event))
@@ -67,8 +67,8 @@ final class SeatRelay: Sendable {
 
     // MARK: Messages
 
-    private func receive(_ bytes: ByteBuffer, _ event: EventID) {
-        switch SeatMessage(bytes) {
+    private func receive(_ message: SeatMessage?, _ event: EventID) {
+        switch message {
         case .change(let kind, let seq, let payload, let actor):
             let message = SeatSequence.Message(kind: kind, seq: seq, payload: payload)
             step(event) { [$0.receive(message)] }

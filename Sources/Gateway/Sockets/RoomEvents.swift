@@ -22,7 +22,7 @@ extension SocketGateway {
             rooms.mark(event.id)
             return Joined(eventId: event.id, userCount: count)
         }
-        answer("leave-event", EventReference.self) { socket, payload in
+        answer("leave-event", EventReference.self, .exempt) { socket, payload in
             let user = socket.identity.user
             let event = try await events.existing(payload.eventId)
             let whereabouts = Whereabouts(place: .event, event: event.id)

@@ -25,6 +25,7 @@ struct SocketGateway: Sendable {
     /// Looks at tokens that are not ours; nil without a provider.
     let vouch: (@Sendable (String) async throws -> SessionCheck)?
     let standings: StandingWriter
+    let load: LoadGuard
     let logger: Logger
     let restores = RestoreGate()
 
@@ -42,19 +43,24 @@ struct SocketGateway: Sendable {
         addRoomEvents()
         addQueueEvents()
         addSeatEvents()
-        answer("authenticate", AuthenticatePayload.self) { try await reauthenticate($0, $1) }
+        answer("authenticate", AuthenticatePayload.self, .exempt) { try await reauthenticate($0, $1) }
         namespace.answer("latency", EmptyPayload.self, logger: logger) { _, _ in OkPayload() }
     }
 
     /// Registers a handler of something the person does; it keeps their session and their state alive.
+    ///
+    /// - Parameter kind: what happens to it when there is too much to do.
     func answer<Payload: Decodable & Sendable, Answer: Encodable & Sendable>(
         _ event: String,
         _ type: Payload.Type,
+        _ kind: LoadGuard.Kind = .arrival,
         with body: @escaping @Sendable (Socket, Payload) async throws -> Answer
     ) {
         namespace.answer(event, type, logger: logger) { socket, payload in
-            sessionGuard.noteActivity(socket)
-            return try await body(socket, payload)
+            try await load.through(kind) {
+                sessionGuard.noteActivity(socket)
+                return try await body(socket, payload)
+            }
         }
     }
 

@@ -64,8 +64,12 @@ extension Namespace {
 
 extension SocketEvent {
     fileprivate func payload<Payload: Decodable>(_ type: Payload.Type) throws -> Payload {
-        guard !arguments.isEmpty else { return try JSONDecoder().decode(type, from: Data("{}".utf8)) }
-        return try decode(type, at: 0)
+        guard count > 0 else { return try JSONDecoder().decode(type, from: Data("{}".utf8)) }
+        let json = self[0]
+        if let quick = type as? any QuicklyDecodable.Type, let payload = quick.init(quickly: json) as? Payload {
+            return payload
+        }
+        return try json.decode(type)
     }
 }
 

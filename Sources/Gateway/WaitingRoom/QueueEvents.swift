@@ -19,7 +19,7 @@ extension SocketGateway {
             }
             return try await standings.payload(standing, of: user, in: event.id)
         }
-        answer("leave-queue", EventReference.self) { socket, payload in
+        answer("leave-queue", EventReference.self, .exempt) { socket, payload in
             let user = socket.identity.user
             let event = try await events.existing(payload.eventId)
             try await waitingRoom.leave(user, event)

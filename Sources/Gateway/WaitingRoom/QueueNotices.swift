@@ -29,7 +29,10 @@ struct QueueNotices: Sendable {
         let message: String
     }
 
-    func deliver(_ notices: [QueueNotice], of event: EventID, by feed: QueueFeed) async {
+    /// - Returns: the admissions that could not be said. After the first the others are not tried: each would wait for
+    ///   the store as long.
+    func deliver(_ notices: [QueueNotice], of event: EventID, by feed: QueueFeed) async -> [QueueNotice] {
+        var unsaid: [QueueNotice] = []
         for notice in notices {
             switch notice {
             case .position:
@@ -40,7 +43,8 @@ struct QueueNotices: Sendable {
             case .lobby(let user, let total):
                 emit(user, "queue-updated", standing(event, nil, total, nil))
             case .admitted(let user, let expiresAt):
-                await allow(user, event, expiresAt)
+                let isSaid = unsaid.isEmpty ? await allow(user, event, expiresAt) : false
+                if !isSaid { unsaid.append(notice) }
             case .expired(let user):
                 let message = "Your time to choose seats is over. Join the queue again for another turn."
                 emit(user, "queue-entry-expired", Ended(eventId: event, message: message))
@@ -51,6 +55,7 @@ struct QueueNotices: Sendable {
                 break
             }
         }
+        return unsaid
     }
 
     private func standing(
@@ -70,16 +75,19 @@ struct QueueNotices: Sendable {
         )
     }
 
-    private func allow(_ user: UserID, _ event: EventID, _ expiresAt: ServerTime) async {
+    /// - Returns: false if the pass could not be signed.
+    private func allow(_ user: UserID, _ event: EventID, _ expiresAt: ServerTime) async -> Bool {
         let listeners = sockets.sockets(of: user)
-        guard !listeners.isEmpty else { return }
+        guard !listeners.isEmpty else { return true }
         do {
             let token = try await passes.token(for: user, in: event, expiresAt: expiresAt)
             let payload = Allowed(eventId: event, entryToken: token, expiresAt: expiresAt)
             for socket in listeners { socket.emit("queue-entry-allowed", payload) }
+            return true
         } catch {
-            // The admission stands; asking for the standing signs the pass again.
+            // The admission stands, and is said as soon as the store answers.
             logger.error("entry pass not signed", metadata: ["event.id": "\(event)", "error": "\(error)"])
+            return false
         }
     }
 

@@ -8,7 +8,11 @@ extension RedisClient {
         arguments: [RedisArgument] = [],
         timeout: Duration? = nil
     ) async throws(RedisError) -> RESPValue {
-        let call = RedisScriptCall(script, keys: keys, arguments: arguments)
+        try await eval(RedisScriptCall(script, keys: keys, arguments: arguments), timeout: timeout)
+    }
+
+    /// Makes the call and returns its reply.
+    package func eval(_ call: RedisScriptCall, timeout: Duration? = nil) async throws(RedisError) -> RESPValue {
         let reply = try await eval([call], timeout: timeout)[0]
         if let failure = reply.failure { throw failure }
         return reply

@@ -28,10 +28,15 @@ package struct RedisScript: Sendable {
 /// One call of a script, for a pipeline of them.
 package struct RedisScriptCall: Sendable {
     package let script: RedisScript
-    package let keys: [String]
+    package let keys: [RedisArgument]
     package let arguments: [RedisArgument]
 
     package init(_ script: RedisScript, keys: [String], arguments: [RedisArgument] = []) {
+        self.init(script, keys: keys.map { RedisArgument($0) }, arguments: arguments)
+    }
+
+    /// With keys that the caller has at hand for every call.
+    package init(_ script: RedisScript, keys: [RedisArgument], arguments: [RedisArgument]) {
         assert(Set(keys.map { HashSlot.of($0) }).count <= 1, "\(script.name): its keys need one hash tag")
         self.script = script
         self.keys = keys
@@ -48,6 +53,12 @@ package struct RedisScriptCall: Sendable {
     }
 
     private func command(_ name: String, _ script: RedisArgument) -> RedisCommand {
-        RedisCommand(name, arguments: [script, RedisArgument(keys.count)] + keys.map { RedisArgument($0) } + arguments)
+        var all: [RedisArgument] = []
+        all.reserveCapacity(2 + keys.count + arguments.count)
+        all.append(script)
+        all.append(RedisArgument(keys.count))
+        all += keys
+        all += arguments
+        return RedisCommand(name, arguments: all)
     }
 }

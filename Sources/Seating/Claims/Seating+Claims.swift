@@ -36,7 +36,7 @@ extension Seating {
         let places = try await places(seats, of: event)
         guard !places.isEmpty else { return true }
         let arguments = [RedisArgument(user.rawValue), RedisArgument(claim.description), RedisArgument(order)] + places
-        return try await state.run(SeatScript.markReserved, event, arguments, onlyIn: epoch).status == .ok
+        return try await tell(SeatScript.markReserved, event, arguments, epoch)
     }
 
     /// Puts the seats of a reservation that ended back on sale. Safe to repeat.
@@ -50,7 +50,18 @@ extension Seating {
         let places = try await places(seats, of: event)
         guard !places.isEmpty else { return true }
         let arguments = [RedisArgument(claim.description)] + places
-        return try await state.run(SeatScript.free, event, arguments, onlyIn: epoch).status == .ok
+        return try await tell(SeatScript.free, event, arguments, epoch)
+    }
+
+    /// A closed event that Redis does not know any more need not be told.
+    private func tell(
+        _ script: RedisScript,
+        _ event: EventID,
+        _ arguments: [RedisArgument],
+        _ epoch: Int64
+    ) async throws -> Bool {
+        let status = try await state.run(script, event, arguments, onlyIn: epoch).status
+        return status == .ok || status == .over
     }
 
     /// Takes seats off sale, or puts them back: in PostgreSQL, then in Redis, then everyone is told. Safe to repeat.

@@ -2,7 +2,8 @@ import Foundation
 package import HoldfastCore
 package import NIOCore
 
-/// What the scripts publish on an event's channel.
+/// What the scripts publish on an event's channel: all that one action has to say at once, one after another with a record
+/// separator (0x1E) between.
 ///
 /// - Shape: `l`, `f` or `r`, then the seq, the user and the connection that acted, or nothing, and the JSON that goes to
 ///   browsers as it is, each after a line feed; `e`, then user and connection; `x`, `t`, `b` or `w`, then user, expiry
@@ -29,6 +30,19 @@ package enum SeatMessage: Sendable, Equatable {
     case holdExpiring(user: UserID, seats: [SeatID], expiresAt: ServerTime)
     /// The state was rebuilt and holds are gone: whatever was known before `seq` no longer counts.
     case reset(seq: Int64)
+
+    /// What one publication says, in order; nil for bytes of another shape.
+    package static func all(in bytes: ByteBuffer) -> [SeatMessage?] {
+        var messages: [SeatMessage?] = []
+        var rest = bytes
+        while rest.readableBytes > 0 {
+            let end = rest.readableBytesView.firstIndex(of: 0x1E) ?? rest.writerIndex
+            let length = end - rest.readerIndex
+            messages.append(rest.readSlice(length: length).flatMap { SeatMessage($0) })
+            rest.moveReaderIndex(forwardBy: min(1, rest.readableBytes))
+        }
+        return messages
+    }
 
     /// Nil for bytes of another shape, such as a newer release might send: pass them over.
     package init?(_ bytes: ByteBuffer) {

@@ -6,14 +6,20 @@ import Redis
 // What everyone sees.
 
 extension Seating {
-    /// The whole map. At most 100 ms old: ten thousand people who open it at once cost this instance one read.
+    /// The whole map. At most 100 ms old: ten thousand people who open it at once cost this instance one read. That of a
+    /// closed event which Redis does not know any more is PostgreSQL's, and at most 5 s old.
     package func snapshot(of event: Event) async throws -> SeatSnapshot { try await map(of: event).snapshot }
 
     func map(of event: Event) async throws -> SeatMap {
         let layout = try await events.layout(of: event)
         return try await snapshots.map(of: event.id, layoutVersion: layout.version) { [state] in
             let reply = try await state.run(SeatScript.showSeats, event.id)
-            guard let letters = reply.fields.last?.buffer?.readableBytesView, letters.count == layout.placeCount else {
+            let isOver = reply.status == .over
+            let letters =
+                isOver
+                ? try await SoldSeats.letters(of: event.id, in: state.postgres)
+                : Array(reply.fields.last?.buffer?.readableBytesView ?? ByteBufferView())
+            guard letters.count == layout.placeCount else {
                 throw reply.unexpected("\(layout.placeCount) letters", at: 3)
             }
             let standing = letters.dropFirst(layout.seats.count)
@@ -26,7 +32,7 @@ extension Seating {
                     return standing[start..<start + area.ordinals.count].count { $0 == SeatSnapshot.available }
                 }
             )
-            return SeatMap(snapshot)
+            return SeatMap(snapshot, isOver: isOver)
         }
     }
 

@@ -12,9 +12,15 @@ final class SnapshotCache: Sendable {
         /// Taken when the read began, so that nobody sees a map older than ``lifetime``.
         let startedAt: ContinuousClock.Instant
         var map: SeatMap?
+
+        func isFresh(at now: ContinuousClock.Instant) -> Bool {
+            now - startedAt < (map?.isOver == true ? SnapshotCache.lifetimeWhenOver : SnapshotCache.lifetime)
+        }
     }
 
     private static let lifetime: Duration = .milliseconds(100)
+    /// PostgreSQL reads every seat for it, and only a refund still changes it.
+    private static let lifetimeWhenOver: Duration = .seconds(5)
     /// Events looked at within the lifetime are few; the bound keeps a crawler of old events from filling memory.
     private static let maxEntries = 256
 
@@ -27,13 +33,11 @@ final class SnapshotCache: Sendable {
     ) async throws -> SeatMap {
         let now = ContinuousClock().now
         let task = entries.withLock { entries in
-            if let entry = entries[event], entry.layoutVersion == layoutVersion,
-                now - entry.startedAt < Self.lifetime
-            {
+            if let entry = entries[event], entry.layoutVersion == layoutVersion, entry.isFresh(at: now) {
                 return entry.task
             }
             if entries.count >= Self.maxEntries {
-                entries = entries.filter { now - $0.value.startedAt < Self.lifetime }
+                entries = entries.filter { $0.value.isFresh(at: now) }
             }
             // Unstructured, because one caller's cancellation must not fail the others. Every caller awaits it, and
             // it ends by Redis' deadline.
@@ -66,10 +70,13 @@ final class SnapshotCache: Sendable {
 /// so they need not race in Redis for the same ones.
 final class SeatMap: Sendable {
     let snapshot: SeatSnapshot
+    /// Of a closed event, as PostgreSQL knows it.
+    let isOver: Bool
     private let letters: Mutex<[UInt8]>
 
-    init(_ snapshot: SeatSnapshot) {
+    init(_ snapshot: SeatSnapshot, isOver: Bool = false) {
         self.snapshot = snapshot
+        self.isOver = isOver
         letters = Mutex(snapshot.statuses)
     }
 

@@ -22,6 +22,9 @@ enum SeatEpochs {
 /// then written in steps that each hold Redis up for a millisecond, the new epoch with the last. Claims given back in
 /// between are in the outbox and freed later. Dying at any point leaves Redis without an epoch, so the next visitor
 /// starts again.
+///
+/// A closed event is not rebuilt: nothing can happen to its seats in Redis any more, and what is there of it was archived,
+/// or will be. Whether it is closed is asked under the lock under which the state is removed, so nothing comes back.
 struct SeatRebuild: Sendable {
     let redis: RedisClient
     let postgres: PostgresClient
@@ -38,18 +41,33 @@ struct SeatRebuild: Sendable {
     /// How long to wait for another instance's rebuild before the caller is told to come back.
     private static let patience: Duration = .seconds(1)
 
-    func run(force: Bool) async throws -> Int64 {
+    /// - Returns: nil when the event is closed or deleted.
+    func run(force: Bool) async throws -> Int64? {
+        try await alone { try await runLocked($0, force: force) }
+    }
+
+    /// Removes the state from Redis.
+    func end() async throws {
+        let keys = SeatingKeys(event: event).all.map { RedisArgument($0) }
+        try await alone { _ in _ = try await redis.send(RedisCommand("UNLINK", arguments: keys)) }
+    }
+
+    private func alone<Result: Sendable>(
+        _ body: (PostgresConnection) async throws -> Result
+    ) async throws -> Result {
         let clock = ContinuousClock()
         let deadline = clock.now + Self.patience
         repeat {
-            if let epoch = try await runIfAlone(force: force) { return epoch }
+            if let result = try await ifAlone(body) { return result }
             try await Task.sleep(for: .milliseconds(50))
         } while clock.now < deadline
         throw Problem(.rebuilding, "The seats of this event are being restored. Please try again in a moment.")
     }
 
     /// Nil when another instance is at it.
-    private func runIfAlone(force: Bool) async throws -> Int64? {
+    private func ifAlone<Result: Sendable>(
+        _ body: (PostgresConnection) async throws -> Result
+    ) async throws -> Result? {
         // The lock is the connection's, not a transaction's: Redis is awaited while it is held, and a connection that
         // dies gives it back.
         try await postgres.withConnection { connection in
@@ -58,27 +76,32 @@ struct SeatRebuild: Sendable {
                 "SELECT pg_try_advisory_lock(hashtextextended(\(lock), 0))"
             )
             guard let row = locked.first, try row.decode(Bool.self) else { return nil }
-            let epoch: Int64
+            let result: Result
             do {
-                epoch = try await runLocked(connection, force: force)
+                result = try await body(connection)
             } catch {
                 _ = try? await connection.query("SELECT pg_advisory_unlock(hashtextextended(\(lock), 0))")
                 throw error
             }
             _ = try await connection.query("SELECT pg_advisory_unlock(hashtextextended(\(lock), 0))")
-            return epoch
+            return .some(result)
         }
     }
 
-    private func runLocked(_ connection: PostgresConnection, force: Bool) async throws -> Int64 {
+    private func runLocked(_ connection: PostgresConnection, force: Bool) async throws -> Int64? {
         let keys = SeatingKeys(event: event)
         let known = try await connection.query(
-            "SELECT epoch FROM seat_epochs WHERE event_id = \(event.rawValue)::uuid"
+            """
+            SELECT seat_epochs.epoch, events.status = 'closed'
+            FROM events LEFT JOIN seat_epochs ON seat_epochs.event_id = events.id
+            WHERE events.id = \(event.rawValue)::uuid
+            """
         )
+        guard let (current, isClosed) = try known.first?.decode((Int64?, Bool).self) else { return nil }
         let inRedis = try await redis.send(RedisCommand("HGET", RedisArgument(keys.meta), "epoch")).int
-        if !force, let inRedis, let current = try known.first?.decode(Int64.self), Int64(inRedis) >= current {
-            return Int64(inRedis)  // Rebuilt by another while we came here.
-        }
+        // Rebuilt by another while we came here.
+        if !force, let inRedis, let current, Int64(inRedis) >= current { return Int64(inRedis) }
+        if isClosed { return nil }
         // Redis may be ahead when PostgreSQL was restored from a backup; the next life is above both.
         let raised = try await connection.query(
             """

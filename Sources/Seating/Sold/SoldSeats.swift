@@ -132,6 +132,21 @@ package enum SoldSeats {
         )
     }
 
+    /// The letter of every place by its ordinal, as PostgreSQL alone knows it: `r` claimed or off sale, `a` otherwise.
+    static func letters(of event: EventID, in postgres: PostgresClient) async throws -> [UInt8] {
+        let rows = try await postgres.query(
+            """
+            SELECT coalesce(
+                string_agg(CASE WHEN s.blocked OR c.seat_id IS NOT NULL THEN 'r' ELSE 'a' END, '' ORDER BY s.ordinal), ''
+            )
+            FROM seats s
+            LEFT JOIN seat_claims c ON c.event_id = s.event_id AND c.seat_id = s.seat_id AND c.live
+            WHERE s.event_id = \(event.rawValue)::uuid
+            """
+        )
+        return Array((try rows.first?.decode(String.self) ?? "").utf8)
+    }
+
     /// Those that exist and are on sale, in one order for everybody, so that two transactions never wait for each other.
     private static func lockSeats(_ ids: [String], _ event: String) -> PostgresQuery {
         """

@@ -17,6 +17,8 @@ struct SeatReply: Sendable {
         case old = "OLD"
         case otherEpoch = "EPOCH"
         case rebuild = "REBUILD"
+        /// No script's: Redis has nothing of the event, which is closed.
+        case over = "OVER"
     }
 
     let script: String
@@ -31,6 +33,18 @@ struct SeatReply: Sendable {
         self.script = script.name
         self.status = status
         self.fields = fields
+    }
+
+    /// What an action finds of a closed event that Redis does not know any more: nobody holds anything, and messages
+    /// would go on where the next life would begin.
+    static func over(after epoch: Int64, _ script: RedisScript) -> SeatReply {
+        let seq = epoch * SeatRebuild.messagesPerEpoch
+        let nothing = [Int(epoch), Int(seq), 0, 0, 0].map { RESPValue.integer($0) }
+        return SeatReply(script: script.name, status: .over, fields: [.null] + nothing + [.array([]), .array([])])
+    }
+
+    private init(script: String, status: Status, fields: [RESPValue]) {
+        (self.script, self.status, self.fields) = (script, status, fields)
     }
 
     func integer(_ index: Int) throws(RedisError) -> Int64 {

@@ -89,7 +89,8 @@ end
 local function done(reply)
     if #logged > 0 then call("HSET", LOG, unpack(logged)) end
     if has_changed then call("HSET", META, "seq", digits(seq), "fence", digits(fence), "due", digits(due_ms)) end
-    for _, message in ipairs(published) do call("SPUBLISH", ARGV[4], message) end
+    -- Neither ids nor JSON have the separator.
+    if #published > 0 then call("SPUBLISH", ARGV[4], table.concat(published, "\30")) end
     return reply
 end
 

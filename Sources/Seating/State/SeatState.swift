@@ -7,20 +7,33 @@ import Synchronization
 
 /// Runs the scripts against the current life of an event's seat state, and begins a new life when Redis lost it.
 ///
+/// A closed event is the exception: nothing begins a life of it again, and every action is answered as ``SeatReply/over``.
+///
 /// An instance remembers the epoch it saw last and sends it along. A script that finds another one touches nothing:
 /// a higher epoch is adopted, a lower or missing one means that Redis was wiped or came back from an old file, and the
 /// state is rebuilt from PostgreSQL before the event takes another action.
 final class SeatState: Sendable {
-    private let redis: RedisClient
+    let redis: RedisClient
     let postgres: PostgresClient
     private let passesKey: @Sendable (EventID) -> String
     let logger: Logger
     /// The time that scripts are given: 0 is the Redis server's clock. Tests set another.
     private let nowMs: @Sendable () -> Int64
-    /// One entry per event that this instance has touched; some 100 bytes each.
-    private let epochs = Mutex<[EventID: Int64]>([:])
+    /// One entry per event that this instance has touched; a kilobyte and a half each.
+    private let known = Mutex<[EventID: Known]>([:])
     /// The rebuilds under way in this process, so that a rush for one event starts one.
-    private let rebuilds = Mutex<[EventID: Task<Int64, any Error>]>([:])
+    private let rebuilds = Mutex<[EventID: Task<Int64?, any Error>]>([:])
+
+    private struct Known {
+        var epoch: Int64?
+        var names: Names?
+    }
+
+    /// What every call about an event names, made once.
+    private struct Names {
+        let keys: [RedisArgument]
+        let channel: RedisArgument
+    }
 
     init(
         redis: RedisClient,
@@ -54,13 +67,12 @@ final class SeatState: Sendable {
         // One round per way a state can change under us: lost, then rebuilt by another. More would be a storm.
         for _ in 0..<4 {
             let call = call(script, event, epoch: epoch, arguments, actor: actor)
-            let reply = try SeatReply(
-                try await redis.eval(script, keys: call.keys, arguments: call.arguments),
-                of: script
-            )
+            let reply = try SeatReply(try await redis.eval(call), of: script)
             switch reply.status {
             case .otherEpoch: epoch = adopt(try reply.integer(1), for: event)
-            case .rebuild: epoch = try await rebuild(event)
+            case .rebuild:
+                guard let begun = try await rebuild(event) else { return .over(after: epoch, script) }
+                epoch = begun
             default: return reply
             }
             if pinned != nil { return reply }
@@ -76,12 +88,25 @@ final class SeatState: Sendable {
         _ arguments: [RedisArgument],
         actor: String = ""
     ) -> RedisScriptCall {
-        let keys = SeatingKeys(event: event)
+        let names = names(of: event)
         let common = [
-            RedisArgument(nowMs()), RedisArgument(epoch), RedisArgument(event.rawValue), RedisArgument(keys.channel),
+            RedisArgument(nowMs()), RedisArgument(epoch), RedisArgument(event.rawValue), names.channel,
             RedisArgument(actor),
         ]
-        return RedisScriptCall(script, keys: keys.all + [passesKey(event)], arguments: common + arguments)
+        return RedisScriptCall(script, keys: names.keys, arguments: common + arguments)
+    }
+
+    private func names(of event: EventID) -> Names {
+        known.withLock { known in
+            if let names = known[event]?.names { return names }
+            let keys = SeatingKeys(event: event)
+            let names = Names(
+                keys: (keys.all + [passesKey(event)]).map { RedisArgument($0) },
+                channel: RedisArgument(keys.channel)
+            )
+            known[event, default: Known()].names = names
+            return names
+        }
     }
 
     /// Several events in one round trip, for the sweeper. Events whose state is lost are left to their next visitor, and
@@ -104,24 +129,23 @@ final class SeatState: Sendable {
     }
 
     private func knownEpoch(of event: EventID) async throws -> Int64 {
-        if let epoch = epochs.withLock({ $0[event] }) { return epoch }
+        if let epoch = known.withLock({ $0[event]?.epoch }) { return epoch }
         return adopt(try await SeatEpochs.current(of: event, in: postgres), for: event)
     }
 
     @discardableResult
     func adopt(_ epoch: Int64, for event: EventID) -> Int64 {
-        epochs.withLock { epochs in
-            let newest = max(epoch, epochs[event] ?? 0)
-            epochs[event] = newest
+        known.withLock { known in
+            let newest = max(epoch, known[event]?.epoch ?? 0)
+            known[event, default: Known()].epoch = newest
             return newest
         }
     }
 
-    /// Forgets a deleted event, here and in Redis.
+    /// Forgets a closed or deleted event, here and in Redis.
     func forget(_ event: EventID) async throws {
-        let keys = SeatingKeys(event: event)
-        _ = try await redis.send(RedisCommand("UNLINK", arguments: keys.all.map { RedisArgument($0) }))
-        _ = epochs.withLock { $0.removeValue(forKey: event) }
+        try await rebuilding(event).end()
+        _ = known.withLock { $0.removeValue(forKey: event) }
     }
 
     // MARK: Rebuild
@@ -129,8 +153,9 @@ final class SeatState: Sendable {
     /// Begins a new life of the state and returns its epoch. Callers of one process share one rebuild.
     ///
     /// - Parameter force: also when Redis seems whole, as an operator may ask.
-    func rebuild(_ event: EventID, force: Bool = false) async throws -> Int64 {
-        let rebuild = SeatRebuild(redis: redis, postgres: postgres, event: event, logger: logger)
+    /// - Returns: nil when the event is closed or deleted.
+    func rebuild(_ event: EventID, force: Bool = false) async throws -> Int64? {
+        let rebuild = rebuilding(event)
         let task = rebuilds.withLock { rebuilds in
             if let running = rebuilds[event] { return running }
             // Unstructured, because one caller's cancellation must not fail the others. Each caller awaits it, and it
@@ -140,6 +165,10 @@ final class SeatState: Sendable {
             return task
         }
         defer { rebuilds.withLock { if $0[event] == task { $0[event] = nil } } }
-        return adopt(try await task.value, for: event)
+        return try await task.value.map { adopt($0, for: event) }
+    }
+
+    private func rebuilding(_ event: EventID) -> SeatRebuild {
+        SeatRebuild(redis: redis, postgres: postgres, event: event, logger: logger)
     }
 }

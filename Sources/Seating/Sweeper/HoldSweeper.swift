@@ -15,8 +15,8 @@ package struct HoldSweeper: Service {
     private static let listLifetime: Duration = .milliseconds(500)
     /// Holds ended per event in one script, so that no run is long; a full batch is followed by another at once.
     private static let batch = 500
-    /// Far fewer than a Redis connection takes commands at once.
-    private static let eventsPerPipeline = 64
+    /// Few, because Redis runs what came together before it looks at anybody else.
+    private static let eventsPerPipeline = 16
 
     private let seating: Seating
     private let postgres: PostgresClient

@@ -23,6 +23,7 @@ package struct Checks: Sendable {
     package var claims: SeatClaims
     package var book = OrderBook()
     private var tabs = TabNews()
+    private var lives: SeatLives
     /// Since when the sale is certainly paused.
     private var pausedSince: Moment?
     package private(set) var breaches: [Breach] = []
@@ -35,15 +36,21 @@ package struct Checks: Sendable {
     private var known: Set<Int> = []
     private var returns: [Int: Return] = [:]
 
-    package init(_ venue: Venue, maxActive: Int? = nil, startedAt: ServerTime) {
+    /// - Parameter failovers: how many times Redis fails over meanwhile, each of which may end all holds.
+    package init(_ venue: Venue, maxActive: Int? = nil, failovers: Int = 0, startedAt: ServerTime) {
         self.venue = venue
         self.startedAt = startedAt
         self.queue = QueueOrder(maxActive: maxActive)
         self.log = SeatLog(venue)
         self.claims = SeatClaims(venue)
+        self.lives = SeatLives(failovers: failovers)
     }
 
     package mutating func breach(_ breach: Breach) {
+        if !self.lives.doubts(breach) { self.found(breach) }
+    }
+
+    private mutating func found(_ breach: Breach) {
         self.breachCount += 1
         self.breachesOfRule[breach.rule, default: 0] += 1
         if self.breaches.count < Self.mostBreaches { self.breaches.append(breach) }
@@ -56,6 +63,25 @@ package struct Checks: Sendable {
             self.breach(breach)
         }
     }
+
+    // MARK: Lives of the seat state
+
+    /// How many failovers ended all holds, and what was found about the last moments before and dismissed.
+    package var failoversSeen: (ended: Int, dismissed: [Breach.Rule: Int]) { (self.lives.ended, self.lives.dismissed) }
+
+    /// Whatever names a fence tells of a new life: the holds of the one before are over.
+    private mutating func saw(_ fence: Fence?, now: Moment) {
+        guard let fence, self.lives.saw(fence) else { return }
+        self.claims.lifeBegan(with: fence, at: now)
+        self.tabs.forget(before: fence)
+        if self.lives.isOneTooMany {
+            let words = "all holds: fence \(fence) is of a new life of the seats"
+            self.found(Breach(.holdEndedEarly, fans: [], at: now, words))
+        }
+    }
+
+    /// The play is over: what is in doubt still is a breach.
+    package mutating func finish() { for breach in self.lives.decided(nil) { self.found(breach) } }
 
     /// A moment of the service's clock on ours.
     package func moment(_ time: ServerTime?) -> Moment {
@@ -91,13 +117,15 @@ package struct Checks: Sendable {
         if message.queue?.status == "admitted" {
             self.queue.admitted(user, until: self.moment(message.queue?.expiresAt), at: now)
         }
+        self.saw(message.holds?.fence, now: now)
         if let back = self.returns.removeValue(forKey: fan),
             let had = self.claims.mustFind(user, connectingSince: back.sentAt, now: now)
         {
             let found = Set(self.venue.places(message.selectedSeats ?? []))
             let lost = had.seats.filter { !found.contains($0) }
             let names = self.venue.names(lost.isEmpty ? had.seats : lost).joined(separator: ", ")
-            if !lost.isEmpty {
+            let isLater = message.holds.map { $0.fence > had.fence } ?? false
+            if !lost.isEmpty, !isLater {
                 self.breach(Breach(.notRestored, fans: [user], at: now, "held, but not restored: \(names)"))
             } else if let fence = message.holds?.fence, fence < had.fence {
                 let words = "\(names): fence \(fence) was restored, \(had.fence) was granted"
@@ -148,6 +176,8 @@ package struct Checks: Sendable {
             }
             // A refusal carries no fence; what it says of the seats is taken from the next answer.
             guard answer.isDone else { break }
+            self.saw(answer.fence, now: now)
+            if let fence = answer.fence, self.lives.isOver(fence) { break }
             let until = self.moment(answer.expiresAt)
             let (places, seq) = (self.venue.places(seats), answer.seq ?? 0)
             let isNew = self.claims.selection(
@@ -235,7 +265,10 @@ package struct Checks: Sendable {
     }
 
     /// One tab of a person is told what they hold.
-    package mutating func selectionChanged(_ fan: Int, _ fence: Fence?) { self.tabs.told(fan, fence) }
+    package mutating func selectionChanged(_ fan: Int, _ fence: Fence?, now: Moment) {
+        self.saw(fence, now: now)
+        self.tabs.told(fan, fence)
+    }
 
     /// The service has answered that the sale is paused.
     package mutating func paused(at now: Moment) { self.pausedSince = now }
@@ -243,7 +276,9 @@ package struct Checks: Sendable {
     /// The sale is about to be opened again.
     package mutating func resumed() { self.pausedSince = nil }
 
-    package mutating func passEnded(_ user: Int, now: Moment) { self.queue.ended(user, at: now) }
+    package mutating func passEnded(_ user: Int, now: Moment) { self.queue.passEnded(user, at: now) }
+
+    package mutating func queueCleared(_ user: Int, now: Moment) { self.queue.ended(user, at: now) }
 
     package mutating func holdExpired(_ user: Int, now: Moment) { self.claims.holdExpired(user, at: now) }
 
@@ -263,6 +298,7 @@ package struct Checks: Sendable {
     package mutating func tick(_ now: Moment) {
         self.queue.tick(now)
         self.tabs.tick(now)
+        for breach in self.lives.decided(now) { self.found(breach) }
         for (fan, back) in self.returns where back.connectedAt + Self.restorePatience < now {
             self.returns[fan] = nil
             let words = "connected at \(back.connectedAt.text), no session-restored since"

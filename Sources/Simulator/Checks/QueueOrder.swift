@@ -175,7 +175,12 @@ package struct QueueOrder: Sendable {
         self.stays[user] = stay
     }
 
-    /// The stay is over, or may be: the person left, the pass ran out, the queue was cleared.
+    /// A pass is over. Who has left and joined again meanwhile hears it late: it is not about the place they wait at.
+    package mutating func passEnded(_ user: Int, at: Moment) {
+        if self.stays[user]?.admittedAt != nil { self.ended(user, at: at) }
+    }
+
+    /// The stay is over, or may be: the person left, the queue was cleared.
     package mutating func ended(_ user: Int, at: Moment) {
         guard let stay = self.stays.removeValue(forKey: user) else { return }
         self.lastEnded[user] = at

@@ -42,6 +42,8 @@ package struct SeatClaims: Sendable {
     private var ownerOfFence: [Fence: Int] = [:]
     /// The last command of each person that may have ended claims; an answer to an earlier one proves nothing.
     private var lastDrop: [Int: Moment] = [:]
+    /// The number of the last seat message that each person's answers knew of.
+    private var latestAnswer: [Int: Int64] = [:]
     package private(set) var breaches: [Breach] = []
 
     package init(_ venue: Venue) { self.venue = venue }
@@ -95,8 +97,16 @@ package struct SeatClaims: Sendable {
         sentAt: Moment,
         readAt: Moment
     ) -> Bool {
+        // The requests of two tabs may be done in another order than they were sent in. The number of the last message
+        // tells: what was answered before a later one is not certain any more.
+        let latest = self.latestAnswer[user] ?? 0
+        self.latestAnswer[user] = max(latest, seq)
+        if seq < latest { return false }
         // What another tab has asked for since may already be undone; the answer to that one will tell.
-        if let drop = self.lastDrop[user], drop > sentAt { return false }
+        if let drop = self.lastDrop[user], drop > sentAt {
+            if seq > latest, let hold = self.holds[user] { self.forget(user, hold, sentAt) }
+            return false
+        }
         let before = self.holds[user]
         guard let fence, !seats.isEmpty else {
             self.holds[user] = nil
@@ -132,6 +142,16 @@ package struct SeatClaims: Sendable {
     /// The person was told that their hold is over.
     package mutating func holdExpired(_ user: Int, at: Moment) {
         for seat in self.holds[user]?.seats ?? [] { self.end(seat, user, .hold, at) }
+    }
+
+    /// A new life of the seat state: holds of the one before are over, orders are not.
+    package mutating func lifeBegan(with fence: Fence, at: Moment) {
+        for (user, hold) in self.holds where hold.fence.epoch < fence.epoch { self.forget(user, hold, at) }
+    }
+
+    private mutating func forget(_ user: Int, _ hold: Hold, _ at: Moment) {
+        for seat in hold.seats { self.end(seat, user, .hold, at) }
+        self.holds[user] = nil
     }
 
     // MARK: Checks

@@ -52,6 +52,9 @@ struct TabNews: Sendable {
         self.waits.removeAll { wait in wait.fan == fan && fence.map { $0 >= wait.fence } ?? true }
     }
 
+    /// Choices of an earlier life of the seats are nobody's news any more.
+    mutating func forget(before fence: Fence) { self.waits.removeAll { $0.fence.epoch < fence.epoch } }
+
     mutating func tick(_ now: Moment) {
         for wait in self.waits where wait.since + Self.patience < now {
             let words = "fence \(wait.fence) was answered to the one tab at \(wait.since.text)"

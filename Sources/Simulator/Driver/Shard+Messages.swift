@@ -36,8 +36,8 @@ extension Shard {
             guard let message = self.read(SelectionMessage.self, payload), message.eventId == self.venue.eventID else {
                 return
             }
-            let fan = self.fans[index].number
-            self.referee.with { $0.selectionChanged(fan, message.fence) }
+            let (fan, now) = (self.fans[index].number, self.now)
+            self.referee.with { $0.selectionChanged(fan, message.fence, now: now) }
         case "hold-expired":
             let (user, now) = (self.fans[index].user, self.now)
             self.referee.with { $0.holdExpired(user, now: now) }
@@ -76,6 +76,9 @@ extension Shard {
         case "queue-entry-allowed":
             self.referee.with { $0.admitted(user, until: message.expiresAt, now: now) }
             self.happened(index, .admitted)
+        case "queue-cleared":
+            self.referee.with { $0.queueCleared(user, now: now) }
+            self.happened(index, .passEnded)
         default:
             self.referee.with { $0.passEnded(user, now: now) }
             self.happened(index, .passEnded)

@@ -146,8 +146,12 @@ package struct FanState: Sendable {
                 self.isConnecting = true
                 actions.append(.connect(server: self.server, due: due))
             case .ask(let request):
-                // A socket's request waits for the socket: what comes next is decided when it is back.
-                guard request.isHTTP || self.isOnline else { continue }
+                // A socket's request waits for the socket: what comes next is decided when it is back. The answer to an
+                // HTTP request may have taken the place of coming back.
+                guard request.isHTTP || self.isOnline else {
+                    self.comeBack(now)
+                    continue
+                }
                 self.pending = request
                 actions.append(.request(request, due: due))
             case .end(let outcome):

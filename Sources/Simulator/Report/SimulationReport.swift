@@ -42,6 +42,11 @@ package struct SimulationReport: Encodable, Sendable {
     package let gapsFilledBySync: Int
     package let seatMessages: Int
     package let seatLogResets: Int
+    package let failoversAnnounced: Int
+    /// New lives of the seat state, each of which ended all holds.
+    package let failoversSeen: Int
+    /// What was found about holds in the last moments of such a life, and proves nothing.
+    package let dismissed: [String: Int]
     package let sessionsRestored: Int
     package let admitted: Int
     package let mostInside: Int
@@ -74,6 +79,11 @@ package struct SimulationReport: Encodable, Sendable {
         self.gapsFilledBySync = tally.gaps
         self.seatMessages = checks.log.messages
         self.seatLogResets = checks.log.resets
+        self.failoversAnnounced = plan.failovers
+        self.failoversSeen = checks.failoversSeen.ended
+        self.dismissed = Dictionary(
+            uniqueKeysWithValues: checks.failoversSeen.dismissed.map { ($0.key.rawValue, $0.value) }
+        )
         self.sessionsRestored = checks.restored
         self.admitted = checks.queue.admitted
         self.mostInside = checks.queue.mostActive
@@ -136,12 +146,16 @@ extension SimulationReport {
             "  sockets    \(connections) connected, \(networkCuts) cut off, \(sessionsRestored) restored",
             "  queue      \(admitted) let in, at most \(mostInside) inside at a time",
             "  seats      \(seatMessages) changes told, \(gapsFilledBySync) gaps filled by sync",
+            failoversAnnounced == 0
+                ? nil
+                : "  failovers  \(failoversAnnounced) announced, \(failoversSeen) ended all holds; dismissed, of the "
+                    + "moments before: \(Self.list(dismissed))",
             "  orders     \(orders) made, \(ordersPaid) paid for \(seatsPaid) seats",
             "  fans       " + Self.list(outcomes),
             "  refusals   " + Self.list(refusals),
             "",
             Self.row("latency in ms", ["count", "p50", "p90", "p99", "p99.9", "max"]),
-        ]
+        ].compactMap { $0 }
         for latency in latencies {
             let numbers = [latency.p50Ms, latency.p90Ms, latency.p99Ms, latency.p999Ms, latency.maxMs]
             lines.append(Self.row(latency.name, ["\(latency.count)"] + numbers.map { String(format: "%.1f", $0) }))

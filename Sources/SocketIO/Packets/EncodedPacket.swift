@@ -39,7 +39,7 @@ package struct EncodedPacket: Sendable, Equatable {
     static func refused(_ namespace: String, _ error: ConnectError) -> EncodedPacket {
         var builder = Self.begin(.connectError, namespace, attachments: 0, id: nil)
         builder.bytes.writeStaticString(#"{"message":"#)
-        Self.write(error.message, to: &builder.bytes)
+        builder.bytes.writeJSONString(error.message)
         if let data = error.data {
             builder.bytes.writeStaticString(#","data":"#)
             builder.bytes.writeImmutableBuffer(data.bytes)
@@ -78,7 +78,7 @@ package struct EncodedPacket: Sendable, Equatable {
         let type = attachments.isEmpty ? plain : binary
         var builder = Self.begin(type, namespace, attachments: attachments.count, id: id, capacity: size)
         builder.bytes.writeInteger(UInt8(0x5B))
-        if let name { Self.write(name, to: &builder.bytes) }
+        if let name { builder.bytes.writeJSONString(name) }
         for (index, value) in values.enumerated() {
             if index > 0 || name != nil { builder.bytes.writeInteger(UInt8(0x2C)) }
             builder.bytes.writeImmutableBuffer(value)
@@ -99,7 +99,7 @@ package struct EncodedPacket: Sendable, Equatable {
         for argument in arguments { size += argument.bytes.readableBytes + 1 }
         var builder = Self.begin(type, namespace, attachments: 0, id: id, capacity: size)
         builder.bytes.writeInteger(UInt8(0x5B))
-        if let name { Self.write(name, to: &builder.bytes) }
+        if let name { builder.bytes.writeJSONString(name) }
         var needsComma = name != nil
         for argument in arguments {
             if needsComma { builder.bytes.writeInteger(UInt8(0x2C)) }
@@ -126,27 +126,6 @@ package struct EncodedPacket: Sendable, Equatable {
         }
         if let id { builder.bytes.writeString(String(id)) }
         return builder
-    }
-
-    /// Writes a JSON string.
-    static func write(_ text: String, to bytes: inout ByteBuffer) {
-        bytes.writeInteger(UInt8(0x22))
-        if text.utf8.allSatisfy({ $0 >= 0x20 && $0 != 0x22 && $0 != 0x5C }) {
-            bytes.writeString(text)
-        } else {
-            for byte in text.utf8 {
-                switch byte {
-                case 0x22, 0x5C:
-                    bytes.writeInteger(UInt8(0x5C))
-                    bytes.writeInteger(byte)
-                case 0..<0x20:
-                    bytes.writeString("\\u00" + (byte < 16 ? "0" : "") + String(byte, radix: 16))
-                default:
-                    bytes.writeInteger(byte)
-                }
-            }
-        }
-        bytes.writeInteger(UInt8(0x22))
     }
 }
 

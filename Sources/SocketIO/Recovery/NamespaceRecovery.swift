@@ -4,19 +4,11 @@ import Synchronization
 
 /// What a namespace does for clients that may come back. Made only if the server's configuration asks for it.
 package final class NamespaceRecovery: Sendable {
-    private struct Holder {
-        var owner: String
-        /// The claim by which it has the session; `nil` until the store has answered.
-        var claim: Int?
-        /// `nil` while it is being restored.
-        var socket: Socket?
-    }
-
     package let settings: ConnectionStateRecovery
     /// The server outlives its namespaces' sockets.
     private unowned let server: SocketIOServer
     /// Who has a session on this node: connected sockets, and connections that are about to get one back.
-    private let holders = Mutex<[String: Holder]>([:])
+    private let holders = Mutex(SessionHolders<Socket>())
 
     init(settings: ConnectionStateRecovery, server: SocketIOServer) {
         self.settings = settings
@@ -31,10 +23,12 @@ package final class NamespaceRecovery: Sendable {
     ///
     /// - Returns: the socket that had it.
     func reserve(_ request: RecoveryRequest) -> Socket? {
-        self.holders.withLock { $0.updateValue(Holder(owner: request.owner, socket: nil), forKey: request.pid)?.socket }
+        self.holders.withLock { $0.reserve(request.pid, owner: request.owner) }
     }
 
-    func isHeld(_ pid: String, by owner: String) -> Bool { self.holders.withLock { $0[pid]?.owner == owner } }
+    func isReserved(_ pid: String, for owner: String) -> Bool {
+        self.holders.withLock { $0.isReserved(pid, for: owner) }
+    }
 
     /// The session's socket is there.
     ///
@@ -42,39 +36,28 @@ package final class NamespaceRecovery: Sendable {
     @discardableResult
     func hold(_ session: RecoverySession, _ socket: Socket) -> Bool {
         self.holders.withLock { holders in
-            guard !session.isRecovered || holders[session.pid]?.owner == session.owner else { return false }
-            holders[session.pid] = Holder(owner: session.owner, claim: session.claim, socket: socket)
+            guard !session.isRecovered || holders.has(session.pid, session.owner) else { return false }
+            holders.hold(session.pid, owner: session.owner, claim: session.claim, socket)
             return true
         }
     }
 
-    func release(_ pid: String, owner: String) {
-        self.holders.withLock { if $0[pid]?.owner == owner { $0[pid] = nil } }
-    }
+    func release(_ pid: String, owner: String) { self.holders.withLock { $0.release(pid, owner: owner) } }
 
     /// The store has given the session to a connection that asked for it.
     ///
-    /// - Returns: false if another one has asked on this node meanwhile.
+    /// - Returns: false if another one on this node has it, or is about to.
     func took(_ claim: RecoveryClaim) -> Bool {
-        self.holders.withLock { holders in
-            guard holders[claim.pid]?.owner == claim.owner else { return false }
-            holders[claim.pid]?.claim = claim.number
-            return true
-        }
+        self.holders.withLock { $0.took(claim.pid, owner: claim.owner, claim: claim.number) }
     }
 
     /// A session has been claimed. Word of that may be late, and of a claim that came before ours.
     func lost(_ pid: String, by claim: Int) {
-        let socket = self.holders.withLock { holders -> Socket? in
-            guard let holder = holders[pid], let own = holder.claim, own < claim else { return nil }
-            holders[pid] = nil
-            return holder.socket
-        }
-        socket?.supersede()
+        self.holders.withLock { $0.lost(pid, by: claim) }?.supersede()
     }
 
     /// The sockets that hold sessions on this node.
-    package var sockets: [Socket] { self.holders.withLock { $0.values.compactMap(\.socket) } }
+    package var sockets: [Socket] { self.holders.withLock { $0.sockets } }
 
     // MARK: Sending
 

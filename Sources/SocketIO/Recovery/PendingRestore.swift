@@ -32,7 +32,7 @@ final class PendingRestore: @unchecked Sendable {
         if let replay = await store.missed(self.claim) { return replay }
         // A connection that this one has overtaken on this node may have been the later one at the store. It has given
         // up, or will; the session is claimed once more.
-        guard self.recovery.isHeld(self.claim.pid, by: self.claim.owner),
+        guard self.recovery.isReserved(self.claim.pid, for: self.claim.owner),
             let again = await store.claim(self.claim.request), again.stays == self.claim.stays,
             self.recovery.took(again)
         else { return nil }

@@ -43,11 +43,13 @@ extension SocketClient {
         Task {
             await old?.superseded()
             // Who has been overtaken on this node must not take the session from the one who did.
-            let isHeld = recovery.isHeld(request.pid, by: request.owner)
-            let claim = isHeld ? await recovery.store?.claim(request) : nil
+            let isReserved = recovery.isReserved(request.pid, for: request.owner)
+            let claim = isReserved ? await recovery.store?.claim(request) : nil
             loop.execute {
                 self.restoring.removeAll { $0 == namespace.name }
-                guard !self.isClosed, let claim, recovery.took(claim) else {
+                // Also when the connection is closed: who has overtaken it must know of its claim.
+                let claim = claim.flatMap { recovery.took($0) ? $0 : nil }
+                guard let claim, !self.isClosed else {
                     namespace.shards[self.loopIndex].recovery?.endRestore()
                     recovery.release(request.pid, owner: request.owner)
                     if !self.isClosed { self.connect(to: namespace, auth: auth) }

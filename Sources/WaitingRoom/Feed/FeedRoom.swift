@@ -199,6 +199,14 @@ struct FeedRoom: Sendable {
         return .position(user, qseq: qseq, position: min(position, best.position), total: total, eta: eta)
     }
 
+    /// Nobody learns of their turn in any other way while they only listen: it is said again, unless more has happened.
+    mutating func unsaid(_ notices: [QueueNotice]) {
+        for case .admitted(let user, let expiresAt) in notices
+        where pending[user] == nil && users[user]?.place == .admitted(expiresAt: expiresAt) {
+            pending[user] = .admitted(user, expiresAt: expiresAt)
+        }
+    }
+
     mutating func takeNotices(now: ContinuousClock.Instant, event: Event?) -> [QueueNotice] {
         var notices = Array(pending.values)
         pending.removeAll()

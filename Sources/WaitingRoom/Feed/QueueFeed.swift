@@ -21,7 +21,8 @@ import Synchronization
 /// its first answer there is read from Redis, and nothing that was announced before is ahead of that. Two tabs on two
 /// instances are up to a tick apart from each other.
 package final class QueueFeed: Service {
-    package typealias Notify = @Sendable (QueueFeed, EventID, [QueueNotice]) async -> Void
+    /// - Returns: the admissions that could not be said, as a store was away; they come again.
+    package typealias Notify = @Sendable (QueueFeed, EventID, [QueueNotice]) async -> [QueueNotice]
 
     private struct Room {
         var feed = FeedRoom()
@@ -117,7 +118,9 @@ package final class QueueFeed: Service {
         // Without it notices carry no estimate.
         let details = try? await waitingRoom.events.event(event)
         let notices = rooms.withLock { $0[event]?.feed.takeNotices(now: now, event: details) } ?? []
-        if !notices.isEmpty { await notify(self, event, notices) }
+        guard !notices.isEmpty else { return }
+        let unsaid = await notify(self, event, notices)
+        if !unsaid.isEmpty { rooms.withLock { $0[event]?.feed.unsaid(unsaid) } }
     }
 
     /// - Returns: nil when nobody is left in the room, which is then removed.

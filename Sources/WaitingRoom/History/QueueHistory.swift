@@ -63,9 +63,4 @@ extension WaitingRoom {
         return entries
     }
 
-    /// Forgets a deleted event's queue.
-    package func forget(_ event: EventID) async throws {
-        let keys = WaitingRoomKeys.all(event).map { RedisArgument($0) }
-        _ = try await redis.send(RedisCommand("UNLINK", arguments: keys))
-    }
 }

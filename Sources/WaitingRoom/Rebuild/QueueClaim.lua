@@ -3,10 +3,11 @@
 -- KEYS as in QueueCommon.
 -- ARGV[1] epoch that is needed, 0 for any, -1 to rebuild whatever there is; "renew" by who has the claim
 --  ARGV[2] now_ms, 0 for the server's clock   ARGV[3] claim_ms
+-- A claim that is not there any more is not renewed: the event may have been archived.
 -- Returns {"ready"}, {"busy"} or {"yours", now_ms}. O(1). A claim lapses after claim_ms, should its owner have died.
 local epoch = redis.call("HGET", meta, "epoch")
 if ARGV[1] == "renew" then
-    if epoch then return {"ready"} end
+    if epoch or redis.call("HEXISTS", meta, "loading_ms") == 0 then return {"ready"} end
     redis.call("HSET", meta, "loading_ms", text(clock(ARGV[2])))
     return {"busy"}
 end

@@ -22,16 +22,18 @@ struct QueueRebuild: Sendable {
     /// Returns when Redis knows the queue in this epoch or a later one.
     ///
     /// - Parameter needed: 0 for any.
-    /// - Returns: false if nobody ever queued for the event.
+    /// - Returns: false if nobody ever queued for the event, or it is closed and needs no queue.
     /// - Throws: ``Problem`` with ``ProblemCode/rebuilding`` when another instance is at it for longer than 2 s.
     func run(_ event: EventID, needing needed: Int64) async throws -> Bool {
-        guard let known = try await store.epoch(of: event) else { return false }
+        guard let known = try await store.epochUnlessClosed(event) else { return false }
         let deadline = ContinuousClock.now + Self.patience
         while ContinuousClock.now < deadline {
             switch try await scripts.claim(needing: max(known, needed, 1), in: event) {
             case .ready: return true
             case .busy: try await Task.sleep(for: Self.pause)
-            case .yours(let now): return try await load(event, clearing: false, now: now) != nil
+            case .yours(let now):
+                guard let content = try await load(event, clearing: false, now: now) else { return false }
+                return !content.isClosed
             }
         }
         throw Problem(.rebuilding, "The waiting room is being restored. Try again in a moment.")
@@ -40,15 +42,28 @@ struct QueueRebuild: Sendable {
     /// Empties the line in PostgreSQL and begins a new life of the queue in Redis.
     func clear(_ event: EventID) async throws -> Int {
         guard try await store.epoch(of: event) != nil else { return 0 }
+        return try await load(event, clearing: true, now: try await claim(event))?.cleared ?? 0
+    }
+
+    /// Removes the queue from Redis, and not in the middle of a load.
+    func end(_ event: EventID) async throws {
+        _ = try await claim(event)
+        try await unlink(event)
+    }
+
+    /// Whatever life Redis has of the queue, the next one is ours to begin.
+    private func claim(_ event: EventID) async throws -> ServerTime {
         let deadline = ContinuousClock.now + Self.patience
         while ContinuousClock.now < deadline {
-            guard case .yours(let now) = try await scripts.claim(needing: -1, in: event) else {
-                try await Task.sleep(for: Self.pause)
-                continue
-            }
-            return try await load(event, clearing: true, now: now)?.cleared ?? 0
+            if case .yours(let now) = try await scripts.claim(needing: -1, in: event) { return now }
+            try await Task.sleep(for: Self.pause)
         }
         throw Problem(.rebuilding, "The waiting room is being restored. Try again in a moment.")
+    }
+
+    private func unlink(_ event: EventID) async throws {
+        let keys = WaitingRoomKeys.all(event).map { RedisArgument($0) }
+        _ = try await redis.send(RedisCommand("UNLINK", arguments: keys))
     }
 
     private func load(
@@ -62,7 +77,7 @@ struct QueueRebuild: Sendable {
                 try await noteLetIn(event)
                 let order = clearing ? nil : try await store.closeRoster(event)?.order(in: event)
                 let content = try await store.renew(event, clearing: clearing, order: order, now: now)
-                if let content { try await load(content, event) }
+                if let content, !content.isClosed { try await load(content, event) } else { try await unlink(event) }
                 return content
             }
         } catch {

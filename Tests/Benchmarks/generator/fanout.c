@@ -4,10 +4,14 @@
  * reached its last subscriber. This finds the capacity in deliveries per second, without an endless queue.
  *
  * Open loop (`--rate`): message n is due at start + n/rate. A delivery's latency counts from that instant, so the
- * time a message spent behind its predecessors is in it. Deliveries that never came are recorded as late as the end. */
+ * time a message spent behind its predecessors is in it. Deliveries that never came are recorded as late as the end.
+ *
+ * Stalled (`--stalled`): so many of the subscribers join and read nothing from then on, with little room in their kernel's
+ * buffers. What they miss is not counted; what the server does about them shows in the latency of the others. */
 #include "base.h"
 #include "modes.h"
 
+#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +22,7 @@ enum { DIGITS = 10 };
 struct fanout_run {
     const struct options *options;
     uint32_t subscribers, joined;
+    uint32_t audience; /* those of the subscribers who read: the first ones */
     bool paced;
     char text[MAX_SIZE + 256]; /* the publisher's packet; its digits are rewritten for each message */
     size_t text_length, digits_at;
@@ -49,7 +54,7 @@ static struct connection *publisher(struct load *load) {
 static void publish(struct load *load) {
     struct fanout_run *run = load->mode;
     uint32_t number = run->next++;
-    *missing_of(run, number) = run->subscribers;
+    *missing_of(run, number) = run->audience;
     for (int i = DIGITS - 1; i >= 0; i--, number /= 10)
         run->text[run->digits_at + (size_t)i] = (char)('0' + number % 10);
     load_send(load, publisher(load), run->text, run->text_length);
@@ -82,6 +87,7 @@ static void on_message(struct load *load, struct connection *connection, const c
     struct fanout_run *run = load->mode;
     const struct protocol *protocol = load->protocol;
     if (connection->index == run->subscribers) return; /* answers to the publisher */
+    if (connection->index >= run->audience && run->begin != 0) return;
     if (length >= run->delivery_length + run->options->size &&
         memcmp(text, protocol->delivery, run->delivery_length) == 0)
         return on_delivery(load, connection, text, now);
@@ -123,12 +129,34 @@ static uint64_t record_missing(struct fanout_run *run) {
     uint64_t missing = 0;
     int64_t end = now_ns();
     for (uint32_t i = run->oldest; i < run->total; i++) {
-        uint32_t lacking = i < run->next ? *missing_of(run, i) : run->subscribers;
+        uint32_t lacking = i < run->next ? *missing_of(run, i) : run->audience;
         if (due_at(run, i) < run->measure_from) continue;
         histogram_add(&run->latency, end - due_at(run, i), lacking);
         missing += lacking;
     }
     return missing;
+}
+
+static bool is_stalled(const struct load *load, const struct connection *connection) {
+    const struct fanout_run *run = load->mode;
+    return connection->index >= run->audience && connection->index < run->subscribers;
+}
+
+static void on_lost(struct load *load, struct connection *connection, bool was_ready) {
+    (void)was_ready;
+    if (!is_stalled(load, connection)) load->failed++;
+}
+
+/* How many files the first server has open: it cuts those off who do not read, and they hear nothing of it. */
+static int descriptors_of(const struct options *options) {
+    char path[64];
+    int count = 0;
+    snprintf(path, sizeof path, "/proc/%d/fd", (int)options->servers.pids[0]);
+    DIR *directory = opendir(path);
+    if (directory == NULL) return 0;
+    while (readdir(directory) != NULL) count++;
+    closedir(directory);
+    return count;
 }
 
 static void prepare(struct load *load, struct fanout_run *run, const struct options *options) {
@@ -137,6 +165,10 @@ static void prepare(struct load *load, struct fanout_run *run, const struct opti
     run->options = options;
     run->paced = options->rate > 0;
     run->subscribers = load->count - 1;
+    if (options->stalled >= run->subscribers) give_up("--stalled: nobody would read");
+    run->audience = run->subscribers - options->stalled;
+    load->is_stalled = is_stalled;
+    if (options->stalled > 0) load->on_lost = on_lost;
     run->digits_at = head;
     run->text_length = head + options->size + tail;
     run->delivery_length = strlen(protocol->delivery);
@@ -159,6 +191,8 @@ int run_fanout(struct load *load, const struct options *options) {
     load_run(load, load->count, INT64_MAX);
     if (load->failed > 0) give_up("a connection was lost: %s", load->first_failure);
 
+    int descriptors = descriptors_of(options);
+    for (uint32_t i = run.audience; i < run.subscribers; i++) load_stall(load, &load->connections[i]);
     struct usage from, to;
     run.begin = now_ns() + 200 * NS_PER_MS;
     run.measure_from = run.begin + (int64_t)(options->warm_up * 1e9);
@@ -173,6 +207,7 @@ int run_fanout(struct load *load, const struct options *options) {
     printf("{\"mode\":\"fanout\",\"paced\":%s,\"subscribers\":%u,\"deliveries_per_s\":%.1f,\"misordered\":%llu,",
            run.paced ? "true" : "false", run.subscribers, (double)run.deliveries / options->seconds,
            (unsigned long long)run.misordered);
+    printf("\"stalled\":%u,\"cut_off\":%d,", options->stalled, descriptors - descriptors_of(options));
     if (run.paced) {
         printf("\"rate\":%.2f,\"missing\":%llu,\"latest_send_ms\":%.3f,", options->rate,
                (unsigned long long)record_missing(&run), (double)run.latest_send_ns / 1e6);

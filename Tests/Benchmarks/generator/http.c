@@ -7,6 +7,9 @@
  * Arrivals (`--arrivals`): POST, each token once, until all have been answered or, with `--rate`, as they are due: people
  * who come to a door. Without a rate each connection has one request under way.
  *
+ * Refusals (`--refusals`): 429 and 503 with `Retry-After` are counted apart and are no latency, anything else but 200 is
+ * wrong; of those served, the ones answered within two seconds of when they were due count as goodput.
+ *
  * It has a loop of its own, as HTTP/1.1 shares nothing with the WebSockets of load.c but the wait: requests are written
  * once and sent again and again, and of an answer only its status and its length are looked at. */
 #include "base.h"
@@ -49,7 +52,8 @@ struct http_run {
     int64_t last_answer;
     int epoll;
     int64_t begin, measure_from, measure_to;
-    uint64_t next, total, answered, answers_in_time, wrong;
+    uint64_t next, total, answered, answers_in_time, wrong, refused, served, good;
+    bool last_was_refused;
     int64_t latest_send_ns;
     struct histogram latency;
 };
@@ -93,7 +97,9 @@ static size_t whole_answer(struct http_run *run, const char *text, size_t length
     }
     if (!is_known) give_up("an answer has no Content-Length: %.*s", (int)(end - text), text);
     if (length < head + body) return 0;
-    if (strncmp(text, "HTTP/1.1 200", 12) != 0) {
+    bool is_refusal = strncmp(text, "HTTP/1.1 503", 12) == 0 || strncmp(text, "HTTP/1.1 429", 12) == 0;
+    run->last_was_refused = run->options->refusals && is_refusal && memmem(text, head, "\nRetry-After: ", 14) != NULL;
+    if (!run->last_was_refused && strncmp(text, "HTTP/1.1 200", 12) != 0) {
         if (run->wrong++ == 0) fprintf(stderr, "%.*s\n", (int)length, text);
     }
     return head + body;
@@ -116,7 +122,13 @@ static void take_answer(struct http_run *run, uint32_t index) {
     bool is_paced = run->options->rate > 0;
     if (exchange->due >= run->measure_from && (is_paced || now < run->measure_to)) {
         run->answers_in_time++;
-        histogram_add(&run->latency, now - exchange->due, 1);
+        if (run->last_was_refused) {
+            run->refused++;
+        } else {
+            run->served++;
+            if (now - exchange->due <= 2 * NS_PER_S) run->good++;
+            histogram_add(&run->latency, now - exchange->due, 1);
+        }
     }
     run->answered++;
     run->last_answer = now;
@@ -170,19 +182,45 @@ static void open_exchange(struct http_run *run, uint32_t index, uint16_t port, c
     run->idle[run->idle_count++] = index;
 }
 
+/* Thousands of connections are opened and used before the time begins: taking them in is another measurement, and the
+ * server closes those that say nothing. */
+static void use_all_once(struct http_run *run, uint16_t port) {
+    enum { AT_ONCE = 64 };
+    run->idle_count = 0;
+    for (uint32_t i = 0; i < run->count; i++) {
+        struct exchange *exchange = &run->exchanges[i];
+        int length = snprintf(exchange->request, HTTP_REQUEST,
+                              "GET /health/live HTTP/1.1\r\nHost: 127.0.0.1:%u\r\n\r\n", port);
+        exchange->due = now_ns();
+        exchange->is_busy = true;
+        exchange->answer_length = 0;
+        if (send(exchange->fd, exchange->request, (size_t)length, MSG_NOSIGNAL) != length)
+            give_up("a request was not taken whole");
+        while (i + 1 - run->idle_count >= AT_ONCE) turn(run, now_ns() + NS_PER_S);
+    }
+    while (run->idle_count < run->count) turn(run, now_ns() + NS_PER_S);
+    run->answered = run->answers_in_time = run->wrong = run->refused = run->served = run->good = 0;
+    run->latency = (struct histogram){0};
+    run->begin = now_ns() + (int64_t)(run->options->hold * 1e9);
+}
+
 /* Every token once. */
 static int run_arrivals(struct http_run *run, const struct load *load) {
     bool is_paced = run->options->rate > 0;
     run->total = load->token_count;
     run->measure_from = 0;
     run->measure_to = INT64_MAX;
+    if (is_paced) use_all_once(run, load->port);
+    while (now_ns() < run->begin) turn(run, run->begin);
     struct usage from = usage_now(&run->options->servers);
     while (!is_paced && run->idle_count > 0 && run->arrived < run->total)
         send_request(run, &run->exchanges[run->idle[--run->idle_count]], now_ns());
     while (run->answered < run->total && now_ns() < load->give_up_at) run_until(run, now_ns() + 10 * NS_PER_MS);
     struct usage to = usage_now(&run->options->servers);
-    printf("{\"mode\":\"arrivals\",\"paced\":%s,\"requests_per_s\":%.1f,\"wrong\":%llu,\"missing\":%llu,"
-           "\"latest_send_ms\":%.3f,", is_paced ? "true" : "false",
+    printf("{\"mode\":\"arrivals\",\"paced\":%s,\"refused\":%llu,\"served\":%llu,\"good\":%llu,\"seconds\":%.3f,"
+           "\"requests_per_s\":%.1f,\"wrong\":%llu,\"missing\":%llu,\"latest_send_ms\":%.3f,",
+           is_paced ? "true" : "false", (unsigned long long)run->refused, (unsigned long long)run->served,
+           (unsigned long long)run->good, (double)(run->last_answer - from.at_ns) / 1e9,
            (double)run->answered / ((double)(run->last_answer - from.at_ns) / 1e9), (unsigned long long)run->wrong,
            (unsigned long long)(run->total - run->answered), (double)run->latest_send_ns / 1e6);
     histogram_print(&run->latency, "latency_ms");

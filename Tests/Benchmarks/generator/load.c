@@ -60,6 +60,10 @@ static void fail(struct load *load, struct connection *connection, const char *r
     bool was_ready = connection->phase == PHASE_READY;
     if (load->first_failure == NULL) load->first_failure = reason;
     drop(connection);
+    if (load->on_lost != NULL) {
+        if (was_ready) load->ready--;
+        return load->on_lost(load, connection, was_ready);
+    }
     if (load->retries && !was_ready && load->again_to < load->count * RETRIES_PER_CONNECTION) {
         load->again[load->again_to++] = connection->index;
         connection->opened_at = now_ns();
@@ -80,23 +84,31 @@ static void watch(struct load *load, struct connection *connection, int operatio
 }
 
 /* Connections come from eight addresses of 127.0.1.0/24 in turn: one address has 28,000 ports to give. */
-static void open_one(struct load *load, struct connection *connection) {
-    int yes = 1;
+void load_open(struct load *load, struct connection *connection) {
+    int yes = 1, small = 4096;
     struct sockaddr_in from = {.sin_family = AF_INET,
         .sin_addr.s_addr = htonl(0x7F000101u + connection->index % SOURCE_ADDRESSES)};
     struct sockaddr_in to = {.sin_family = AF_INET, 
-        .sin_port = htons(is_publisher(load, connection) ? load->publisher_port : load->port),
+        .sin_port = htons(load->port_of != NULL ? load->port_of(load, connection)
+                          : is_publisher(load, connection) ? load->publisher_port : load->port),
         .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     connection->opened_at = now_ns();
     connection->phase = PHASE_CONNECTING;
     connection->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (connection->fd < 0) give_up("socket: %s", strerror(errno));
     setsockopt(connection->fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
+    if (load->is_stalled != NULL && load->is_stalled(load, connection))
+        setsockopt(connection->fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
     setsockopt(connection->fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &yes, sizeof yes);
     if (bind(connection->fd, (struct sockaddr *)&from, sizeof from) != 0) give_up("bind: %s", strerror(errno));
     if (connect(connection->fd, (struct sockaddr *)&to, sizeof to) != 0 && errno != EINPROGRESS)
         return fail(load, connection, "connect was refused");
     watch(load, connection, EPOLL_CTL_ADD, true);
+}
+
+void load_stall(struct load *load, struct connection *connection) {
+    struct epoll_event none = {.events = 0, .data.u32 = connection->index};
+    if (epoll_ctl(load->epoll, EPOLL_CTL_MOD, connection->fd, &none) != 0) give_up("epoll_ctl: %s", strerror(errno));
 }
 
 void load_flush(struct load *load, struct connection *connection) {
@@ -262,12 +274,12 @@ static int64_t open_more(struct load *load, uint32_t target, int64_t now) {
         if (opens++ == OPENS_PER_ROUND) return now;
         load->again_from++;
         load->retried++;
-        open_one(load, connection);
+        load_open(load, connection);
     }
     uint32_t waiting = load->again_to - load->again_from;
     while (load->opened < target && load->opened - load->ready - load->failed - waiting < load->handshakes) {
         if (opens++ == OPENS_PER_ROUND) return now;
-        open_one(load, &load->connections[load->opened++]);
+        load_open(load, &load->connections[load->opened++]);
     }
     return waiting == 0 ? INT64_MAX : load->connections[load->again[load->again_from]].opened_at + RETRY_AFTER;
 }

@@ -43,6 +43,11 @@ struct load {
     void *mode;
     void (*on_ready)(struct load *, struct connection *, int64_t now);
     void (*on_message)(struct load *, struct connection *, const char *text, size_t length, int64_t now);
+    /* If set, told of each connection that is lost; it may be opened again with load_open. Nothing counts as failed. */
+    void (*on_lost)(struct load *, struct connection *, bool was_ready);
+    /* If set, chooses the port of each connection. */
+    uint16_t (*port_of)(const struct load *, const struct connection *);
+    bool (*is_stalled)(const struct load *, const struct connection *); /* if set: those that take little and read nothing */
     /* Called once per round of the loop; returns when it wants to be called again, INT64_MAX for never. */
     int64_t (*on_tick)(struct load *, int64_t now);
 
@@ -64,6 +69,12 @@ void load_prepare(struct load *load);
 /* Opens connections until `target` were opened, keeps all of them served, and returns when a mode has set `stop` or
  * at `until`. Ends the process at `give_up_at`. */
 void load_run(struct load *load, uint32_t target, int64_t until);
+
+/* Opens a connection that is closed. */
+void load_open(struct load *load, struct connection *connection);
+
+/* Stops reading a connection: what the server sends it stays with the kernel, then with the server. */
+void load_stall(struct load *load, struct connection *connection);
 
 /* Queues one message as a text frame. It is sent when the callback returns. At most 4 KiB of text. */
 void load_send(struct load *load, struct connection *connection, const char *text, size_t length);

@@ -9,6 +9,8 @@
  *     generator fanout  --port N --pid SERVER -n 1000 --rate 100         latency
  *     generator restore --port N --kill ITS_PID --publisher-port OTHER --pid OTHERS -n 5000 --inside 2500 \
  *                       --tokens FILE --events FILE
+ *     generator fanout  --port N --pid SERVER -n 1000 --rate 100 --stalled 100
+ *     generator storm   --port N --publisher-port OTHER --pid BOTH… -n 10000 --inside 5000 --tokens FILE --events FILE
  *     generator http    --port N --pid SERVER -n 64 --path /api/auth/me --tokens FILE [--rate 1000]
  *     generator http    --port N --pid SERVER -n 64 --path /api/queue/check/E --tokens FILE --arrivals [--rate 1000]
  *     generator line    --port N --pid SERVER -n 10000 --tokens FILE --events FILE --hold 10
@@ -76,7 +78,7 @@ static double parse(int count, char **arguments, struct load *load, struct optio
         {"seconds", 1, NULL, 't'}, {"warm-up", 1, NULL, 'u'}, {"hold", 1, NULL, 'h'},     {"grace", 1, NULL, 'g'},
         {"tokens", 1, NULL, 'k'}, {"timeout", 1, NULL, 'T'}, {"protocol", 1, NULL, 'x'}, {"seat", 0, NULL, 'S'},
         {"publisher-port", 1, NULL, 'o'}, {"path", 1, NULL, 'a'}, {"store", 1, NULL, 'R'}, {"events", 1, NULL, 'e'},
-        {"arrivals", 0, NULL, 'A'},
+        {"arrivals", 0, NULL, 'A'}, {"refusals", 0, NULL, 'F'}, {"stalled", 1, NULL, 'l'},
         {"inside", 1, NULL, 'i'}, {"kill", 1, NULL, 'K'},
         {NULL, 0, NULL, 0},
     };
@@ -94,6 +96,8 @@ static double parse(int count, char **arguments, struct load *load, struct optio
         case 'x': load->protocol = protocol_named(optarg); break;
         case 'a': options->path = optarg; break;
         case 'A': options->arrivals = true; break;
+        case 'F': options->refusals = true; break;
+        case 'l': options->stalled = (uint32_t)number(name, optarg, 0, MAX_CONNECTIONS); break;
         case 'S': options->seat = true; break;
         case 'n': options->connections = (uint32_t)number(name, optarg, 1, MAX_CONNECTIONS); break;
         case 'H': load->handshakes = (uint32_t)number(name, optarg, 1, 4096); break;
@@ -123,7 +127,7 @@ int main(int count, char **arguments) {
     load.protocol = protocol_named("socketio");
     struct options options = {.connections = 64, .depth = 4, .window = 8, .size = 200, .seconds = 3, .warm_up = 1,
                               .hold = 2, .grace = 3, .path = "/"};
-    if (count < 2) give_up("the first argument is a mode: connect, reconnect, restore, rpc, fanout, http or line");
+    if (count < 2) give_up("the first argument is a mode: connect, reconnect, restore, storm, rpc, fanout, http or line");
     const char *mode = arguments[1];
     double timeout = parse(count - 1, arguments + 1, &load, &options);
     bool fanout = strcmp(mode, "fanout") == 0;
@@ -138,13 +142,14 @@ int main(int count, char **arguments) {
     int status;
     if (strcmp(mode, "http") == 0) return run_http(&load, &options);
     load_prepare(&load);
-    if (strcmp(mode, "connect") == 0) status = run_connect(&load, &options);
+    if (strcmp(mode, "storm") == 0) status = run_storm(&load, &options);
+    else if (strcmp(mode, "connect") == 0) status = run_connect(&load, &options);
     else if (restore) status = run_restore(&load, &options);
     else if (load.retries) status = run_reconnect(&load, &options);
     else if (strcmp(mode, "rpc") == 0) status = run_rpc(&load, &options);
     else if (strcmp(mode, "line") == 0) status = run_line(&load, &options);
     else if (fanout) status = run_fanout(&load, &options);
-    else give_up("%s is no mode: connect, reconnect, restore, rpc, fanout, http or line", mode);
+    else give_up("%s is no mode: connect, reconnect, restore, storm, rpc, fanout, http or line", mode);
     load_close(&load);
     return status;
 }

@@ -18,6 +18,8 @@ struct options {
     const char *path;  /* http: what is asked for */
     bool seat;         /* rpc: a short request and `{"ok":true}`, not an echo of `size` bytes */
     bool arrivals;     /* http: POST, each token once */
+    bool refusals;     /* http: 429 and 503 with Retry-After are answers, too */
+    uint32_t stalled;  /* fanout: so many subscribers do not read */
     char **events;     /* rpc: choose seats of these events, one per connection in turn; see rpc.c */
     uint32_t event_count;
     pid_t doomed;      /* restore: the process that is killed */
@@ -33,6 +35,7 @@ enum { MAX_SIZE = 2048, MAX_CONNECTIONS = 60000, MAX_DEPTH = 256, MAX_WINDOW = 4
 int run_connect(struct load *load, const struct options *options);
 int run_reconnect(struct load *load, const struct options *options);
 int run_restore(struct load *load, const struct options *options);
+int run_storm(struct load *load, const struct options *options);
 int run_rpc(struct load *load, const struct options *options);
 int run_fanout(struct load *load, const struct options *options);
 int run_http(struct load *load, const struct options *options);

@@ -1,8 +1,12 @@
-/* restore: everybody's state comes back with their connection, on another instance.
+/* restore, storm: everybody's state comes back with their connection, on another instance.
  *
  * People join an event and its queue, until `--inside` of them are let in; each of those holds a seat of their own and
  * stands in the seats' room. Then their instance is killed (`--kill`), and all clients connect to the other instance in
- * the same moment. The time runs from the kill to the last client who was told `session-restored` with all they had: the event's room, the place in the queue or the pass, the seat. What is missing is counted as wrong. */
+ * the same moment. The time runs from the kill to the last client who was told `session-restored` with all they had: the event's room, the place in the queue or the pass, the seat. What is missing is counted as wrong.
+ *
+ * Storm: half of the people are on one instance, half on another (`--publisher-port`), and all are reset at once. Each
+ * comes back as socket.io-client does: after 1 s, doubled up to 5 s with each failure, half more or less, to either
+ * instance in turn, until a minute is over. */
 #include "base.h"
 #include "modes.h"
 
@@ -19,6 +23,8 @@ enum { JOIN_EVENT, JOIN_QUEUE, SELECT, ENTER };
 
 struct person {
     uint8_t stage;
+    uint8_t attempts;
+    uint32_t next; /* of those who come back in the same 10 ms, and one; 0: none */
     uint32_t position; /* the best place told; 0: none */
 };
 
@@ -31,6 +37,9 @@ struct restore_run {
     const char *first_wrong;
     int64_t cut_at, last_connected, last_back;
     struct histogram since_cut;
+    uint32_t due[1024]; /* storm: who opens again, by 10 ms; the first of each, and one */
+    int64_t due_from;   /* the first 10 ms that were not looked at */
+    uint32_t attempts, lost_again;
 };
 
 static bool has(const char *text, size_t length, const char *part) {
@@ -64,6 +73,7 @@ static void on_ready(struct load *load, struct connection *connection, int64_t n
     struct restore_run *run = load->mode;
     if (run->cut_at != 0) {
         run->last_connected = now;
+        run->people[connection->index].attempts = 0;
         return;
     }
     send_event(load, connection, JOIN_EVENT, "join-event", "");
@@ -149,6 +159,54 @@ static void on_message(struct load *load, struct connection *connection, const c
     histogram_add(&run->since_cut, now - run->cut_at, 1);
 }
 
+/* The port of either instance, another one at each attempt. */
+static uint16_t either_port(const struct load *load, const struct connection *connection) {
+    const struct restore_run *run = load->mode;
+    uint32_t turn = connection->index + run->people[connection->index].attempts;
+    return turn % 2 == 0 ? load->port : load->publisher_port;
+}
+
+/* As backo2 has it, which socket.io-client uses: 1 s, factor 2, jitter 0.5, then at most 5 s. */
+static void come_back_later(struct restore_run *run, uint32_t index, int64_t now) {
+    struct person *person = &run->people[index];
+    double delay_ms = 1000.0 * (double)(1u << (person->attempts < 8 ? person->attempts : 8));
+    delay_ms += delay_ms * 0.5 * (2.0 * (double)rand() / (double)RAND_MAX - 1.0);
+    if (delay_ms > 5000) delay_ms = 5000;
+    if (person->attempts < 255) person->attempts++;
+    uint32_t slot = (uint32_t)((now / NS_PER_MS + (int64_t)delay_ms) / 10 % 1024);
+    person->next = run->due[slot];
+    run->due[slot] = index + 1;
+}
+
+static void on_lost(struct load *load, struct connection *connection, bool was_ready) {
+    struct restore_run *run = load->mode;
+    if (run->cut_at == 0) {
+        load->failed++;
+        return;
+    }
+    if (was_ready) run->lost_again++;
+    if (run->people[connection->index].stage == BACK) {
+        run->people[connection->index].stage = GONE;
+        run->back--;
+    }
+    come_back_later(run, connection->index, now_ns());
+}
+
+static int64_t bring_back(struct load *load, int64_t now) {
+    struct restore_run *run = load->mode;
+    for (; run->due_from <= now / NS_PER_MS / 10; run->due_from++) {
+        uint32_t *slot = &run->due[run->due_from % 1024];
+        while (*slot != 0) {
+            struct connection *connection = &load->connections[*slot - 1];
+            *slot = run->people[connection->index].next;
+            run->attempts++;
+            load_open(load, connection);
+        }
+    }
+    load->stop = run->back == load->count;
+    return run->due_from * 10 * NS_PER_MS;
+}
+
 static int64_t until_all_have_joined(struct load *load, int64_t now) {
     (void)now;
     struct restore_run *run = load->mode;
@@ -199,15 +257,48 @@ static void prepare(struct load *load, struct restore_run *run) {
     check(load, run, "before the cut");
 }
 
+static void begin(struct load *load, struct restore_run *run, const struct options *options) {
+    run->options = options;
+    run->event = options->events[0];
+    run->people = must_alloc(load->count, sizeof(struct person));
+    load->mode = run;
+    load->on_ready = on_ready;
+    load->on_message = on_message;
+}
+
+int run_storm(struct load *load, const struct options *options) {
+    static struct restore_run run;
+    if (options->event_count == 0) give_up("storm needs --events");
+    begin(load, &run, options);
+    load->port_of = either_port;
+    load->on_lost = on_lost;
+    prepare(load, &run);
+
+    for (uint32_t i = 0; i < load->count; i++) run.people[i].stage = GONE;
+    struct usage from = usage_now(&options->servers);
+    run.cut_at = now_ns();
+    run.due_from = run.cut_at / NS_PER_MS / 10;
+    load_close(load);
+    for (uint32_t i = 0; i < load->count; i++) come_back_later(&run, i, run.cut_at);
+    load->on_tick = bring_back;
+    load_run(load, 0, run.cut_at + 60 * NS_PER_S);
+    struct usage to = usage_now(&options->servers);
+
+    printf("{\"mode\":\"storm\",\"back\":%u,\"restored_s\":%.4f,\"connected_s\":%.4f,\"attempts\":%u,"
+           "\"lost_again\":%u,\"wrong\":%llu,\"first_wrong\":\"%s\",", run.back,
+           (double)(run.last_back - run.cut_at) / 1e9, (double)(run.last_connected - run.cut_at) / 1e9, run.attempts,
+           run.lost_again, (unsigned long long)run.wrong, run.first_wrong == NULL ? "" : run.first_wrong);
+    histogram_print(&run.since_cut, "since_cut_ms");
+    putchar(',');
+    usage_print(&from, &to);
+    print_end(load);
+    return run.wrong == 0 ? 0 : 1;
+}
+
 int run_restore(struct load *load, const struct options *options) {
     static struct restore_run run;
     if (options->event_count == 0 || options->doomed == 0) give_up("restore needs --events and --kill");
-    run.options = options;
-    run.event = options->events[0];
-    run.people = must_alloc(load->count, sizeof(struct person));
-    load->mode = &run;
-    load->on_ready = on_ready;
-    load->on_message = on_message;
+    begin(load, &run, options);
     prepare(load, &run);
 
     for (uint32_t i = 0; i < load->count; i++) run.people[i].stage = GONE;

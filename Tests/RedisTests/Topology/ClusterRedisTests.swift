@@ -37,6 +37,32 @@ struct ClusterRedisTests {
         }
     }
 
+    @Test("Under TLS every server of the cluster is reached, also by channels and after its slot has moved")
+    func tls() async throws {
+        try await PrivateTopology.with(.cluster, usesTLS: true) { cluster in
+            #expect(cluster.serviceURL.hasPrefix("rediss+cluster://"))
+            let trusting = { (configuration: inout RedisConfiguration) in
+                patient(&configuration)
+                configuration.trustedCertificatesFile = cluster.certificateFile
+            }
+            try await TestRedis.withClient(url: cluster.serviceURL, configure: trusting) { redis in
+                let keys = (0..<50).map { "hf:k\($0)" }
+                let set = try await redis.send(keys.map { RedisCommand("SET", RedisArgument($0), RedisArgument($0)) })
+                #expect(set.allSatisfy { $0.string == "OK" })
+                try await cluster.move(keys[0])
+                let read = try await redis.send(keys.map { RedisCommand("GET", RedisArgument($0)) })
+                #expect(read.map(\.string) == keys)
+                try await TestRedis.withSubscriber(url: cluster.serviceURL, configure: trusting) { subscriber in
+                    let messages = Mutex<[String]>([])
+                    try await subscriber.subscribe("hf:{c}:channel") { message in
+                        messages.withLock { $0.append(String(buffer: message)) }
+                    }
+                    try await heard(redis, "hf:{c}:channel", messages)
+                }
+            }
+        }
+    }
+
     @Test("Slots that move while writers count lose no step and double none")
     func reshard() async throws {
         try await PrivateTopology.with(.cluster) { cluster in

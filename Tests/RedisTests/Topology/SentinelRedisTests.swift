@@ -86,6 +86,31 @@ struct SentinelRedisTests {
         }
     }
 
+    @Test("Under TLS servers and sentinels show the certificate that is trusted, and the primary is followed")
+    func tls() async throws {
+        try await PrivateTopology.with(.sentinel, usesTLS: true) { sentinel in
+            #expect(sentinel.serviceURL.hasPrefix("rediss+sentinel://"))
+            try await TestRedis.withClient(url: sentinel.serviceURL) {
+                $0.trustedCertificatesFile = sentinel.certificateFile
+                $0.commandTimeout = .seconds(20)
+            } _: { redis in
+                let (changes, change) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .unbounded)
+                _ = try await redis.send(RedisCommand("SET", "hf:a", "1"))
+                redis.onReplicationChange { change.yield() }
+                try await sentinel.failOver()
+                for await _ in changes { break }
+                let set = try await redis.send(RedisCommand("SET", "hf:a", "2"))
+                #expect(set.string == "OK")
+            }
+            try await TestRedis.withClient(url: sentinel.serviceURL) {
+                $0.commandTimeout = .seconds(1)
+            } _: { stranger in
+                let error = await #expect(throws: RedisError.self) { try await stranger.send(RedisCommand("PING")) }
+                #expect(error?.code == .unavailable)
+            }
+        }
+    }
+
     @Test("Only a word about our primary moves anybody")
     func words() {
         let moved = SentinelWatch.primary("main 10.0.0.1 6379 10.0.0.2 6380", "main")

@@ -28,6 +28,20 @@ import Testing
         #expect(message == .holdExpired(user: user, seats: [seat], expiresAt: end, why: why))
     }
 
+    @Test("One publication carries all that an action says, in order; what is unknown among it hides nothing else")
+    func several() throws {
+        let text = "f12\n\n\n{\"seq\":12}\u{1E}q1\u{1E}l13\nann\n\n{\"seq\":13}"
+        let ann = SeatActor(user: try #require(UserID("ann")), connection: "")
+        let messages = SeatMessage.all(in: ByteBuffer(string: text))
+        #expect(
+            messages == [
+                .change(.released, seq: 12, payload: ByteBuffer(string: "{\"seq\":12}")), nil,
+                .change(.locked, seq: 13, payload: ByteBuffer(string: "{\"seq\":13}"), by: ann),
+            ]
+        )
+        #expect(SeatMessage.all(in: ByteBuffer()).isEmpty)
+    }
+
     @Test(
         "Unknown and cut messages are passed over",
         arguments: ["", "l", "l12", "l12\nann\n{}", "lx\n\n\n{}", "e\nx", "q1\n{}", "x\n", "xann\n5\n[1", "z"]

@@ -46,7 +46,7 @@ struct HoldSweeperRedisTests {
                         bufferingPolicy: .bufferingNewest(16)
                     )
                     try await subscriber.subscribe(Seating.channel(event.id)) { bytes in
-                        if let message = SeatMessage(bytes) { sink.yield(message) }
+                        for case let message? in SeatMessage.all(in: bytes) { sink.yield(message) }
                     }
                     let ann = try #require(UserID("ann"))
                     let seats = [SeatID(section: "VIP", row: 1, number: 1)]

@@ -136,6 +136,28 @@ import Testing
         #expect(history.rules.isEmpty)
     }
 
+    @Test("Requests of two tabs that were done in another order than they were sent prove nothing of the earlier one")
+    func crossingTabs() {
+        var history = History()
+        history.comes(1, at: 0)
+        for (places, at) in [([1], 1.0), ([0], 1.005)] as [([Int32], Double)] {
+            history.checks.sent(.select(places), 1, now: .seconds(at))
+        }
+        // The one that was sent first was done last: the seat of the other is free again.
+        for (places, at, seq) in [([0], 1.005, 1), ([1], 1.0, 3)] as [([Int32], Double, Int64)] {
+            var answer = FanAnswer()
+            (answer.ok, answer.seq, answer.selectedSeats) = (true, seq, history.checks.venue.names(places))
+            (answer.fence, answer.expiresAt) = (Fence(epoch: 1, counter: seq), History.time(61))
+            history.checks.answered(.select(places), answer, 1, 1, sentAt: .seconds(at), now: .seconds(1.02))
+        }
+        history.checks.connected(1, 1, sentAt: .seconds(2), now: .seconds(2))
+        history.checks.restored(1, 1, Self.restored(["A-1-2"], fence: 3), now: .seconds(2.1))
+        history.seq = 4
+        history.fence = 4
+        history.grant(2, [0], at: 3)
+        #expect(history.rules.isEmpty)
+    }
+
     @Test("A later grant without a later fence is a breach, and so is one fence for two people")
     func fences() {
         var late = History()
@@ -305,6 +327,23 @@ import Testing
         #expect(history.checks.breaches.first?.fans == [1, 2])
     }
 
+    @Test("Who joins again before hearing that the earlier pass is over keeps the place of the second joining")
+    func lateWordOfAPass() {
+        var history = History()
+        history.comes(1, at: 0)
+        history.comes(2, at: 0)
+        history.join(2, at: 1, position: nil, status: "admitted")
+        history.checks.admitted(2, until: History.time(100), now: .seconds(1.1))
+        history.checks.sent(.leaveQueue, 2, now: .seconds(2))
+        history.join(2, at: 2.1, position: 1)
+        history.join(1, at: 3, position: 2)
+        history.checks.passEnded(2, now: .seconds(4))
+        history.join(2, at: 5, position: 1)
+        history.checks.admitted(2, until: History.time(100), now: .seconds(20))
+        history.checks.tick(.seconds(26))
+        #expect(history.rules.isEmpty)
+    }
+
     @Test("Who was away is passed over, and who is let in a moment later was not overtaken")
     func notOvertaken() {
         var away = History()
@@ -459,12 +498,12 @@ import Testing
         var told = Self.twoTabs()
         told.grant(1, [0], at: 5)
         told.grant(1, [1], at: 6)
-        told.checks.selectionChanged(2, Fence(epoch: 1, counter: 2))
+        told.checks.selectionChanged(2, Fence(epoch: 1, counter: 2), now: .seconds(7))
         told.checks.tick(.seconds(30))
         #expect(told.rules.isEmpty)
         var gone = Self.twoTabs()
         gone.grant(1, [0], at: 5)
-        gone.checks.selectionChanged(2, nil)
+        gone.checks.selectionChanged(2, nil, now: .seconds(7))
         gone.checks.tick(.seconds(30))
         #expect(gone.rules.isEmpty)
         var left = Self.twoTabs()
@@ -473,7 +512,7 @@ import Testing
         left.checks.tick(.seconds(30))
         #expect(left.rules.isEmpty)
         var early = Self.twoTabs()
-        early.checks.selectionChanged(2, Fence(epoch: 1, counter: 1))
+        early.checks.selectionChanged(2, Fence(epoch: 1, counter: 1), now: .seconds(4))
         early.grant(1, [0], at: 5)
         early.checks.tick(.seconds(30))
         #expect(early.rules.isEmpty)

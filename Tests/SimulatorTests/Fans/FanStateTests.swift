@@ -237,6 +237,30 @@ import Testing
         #expect(cuts > 20)
     }
 
+    @Test("Who loses the network while they pay comes back when the answer has come")
+    func lostWhilePaying() throws {
+        var fan = Self.fan()
+        var service = KindService()
+        for _ in 0..<100 {
+            if case .reserve = service.asked.last { break }
+            service.live(&fan, steps: 1)
+        }
+        // The service is asked to pay, and the socket goes before it answers.
+        let wakeAt = try #require(fan.wakeAt)
+        let asked = fan.handle(.woken, now: wakeAt)
+        guard case .request(.pay, _)? = asked.first else {
+            Issue.record("asks \(asked)")
+            return
+        }
+        _ = fan.handle(.disconnected, now: wakeAt + .milliseconds(10))
+        var answer = FanAnswer()
+        (answer.httpStatus, answer.success) = (200, true)
+        _ = fan.handle(.answered(answer), now: wakeAt + .seconds(1))
+        service.now = wakeAt + .seconds(1)
+        service.live(&fan)
+        #expect(fan.outcome == .bought)
+    }
+
     @Test("An order without an answer is tried again under the same key")
     func sameKey() {
         var (fan, service) = (Self.fan(seed: 4), KindService())

@@ -18,6 +18,7 @@ import Testing
                 let (admissions, told) = AsyncStream.makeStream(of: UserID.self, bufferingPolicy: .bufferingNewest(100))
                 let feed = QueueFeed(waitingRoom: queue.room, subscriber: subscriber) { _, _, notices in
                     for case .admitted(let user, _) in notices { told.yield(user) }
+                    return []
                 }
                 let key = TestRedis.uniqueKey("leader")
                 var heard = admissions.makeAsyncIterator()

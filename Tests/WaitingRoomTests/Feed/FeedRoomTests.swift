@@ -119,6 +119,27 @@ import Testing
         #expect(exit == [.expired(ann)])
     }
 
+    @Test("An admission that could not be said comes again, unless the pass has ended or is said anew")
+    func unsaid() throws {
+        let ann = try user("ann")
+        let pass = ServerTime(millisecondsSinceEpoch: 1_700_000_600_000)
+        var room = room([(ann, .waiting(qseq: 1, ahead: 0))])
+        room.receive(try tick(11, "\ngone 1\nadmitted ann 1700000600000", prefix: 1))
+        let first = room.takeNotices(now: start, event: nil)
+        room.unsaid(first)
+        let second = room.takeNotices(now: start, event: nil)
+        #expect(first == [.admitted(ann, expiresAt: pass)] && second == first)
+        let silence = room.takeNotices(now: start, event: nil)
+        #expect(silence.isEmpty)
+        room.receive(try tick(12, "\nended ann", prefix: 1))
+        room.unsaid(second)
+        let exit = room.takeNotices(now: start, event: nil)
+        #expect(exit == [.expired(ann)])
+        room.unsaid(second)
+        let late = room.takeNotices(now: start, event: nil)
+        #expect(late.isEmpty)
+    }
+
     @Test("A gap between ticks asks for a look, a repeated tick changes nothing")
     func gap() throws {
         var room = room([])

@@ -137,6 +137,41 @@ struct QueueRebuildPostgresTests {
         }
     }
 
+    @Test("An archived queue stays out of Redis, even where its closing is not known yet")
+    func archived() async throws {
+        try await QueueFixture.run { queue in
+            _ = try await queue.join(1)
+            let open = try await queue.event
+            _ = try await queue.events.setStatus(queue.id, .closed)
+            let (closed, user) = (try await queue.event, try queue.user(1))
+            try await queue.room.forget(queue.id)
+            #expect(try await queue.room.standing(of: user, in: open) == .none)
+            #expect(try await queue.room.join(user, open) == .closed)
+            try await queue.room.keepPresent([user], in: queue.id)
+            try await queue.room.leave(user, open)
+            try await queue.room.rebuild(queue.id)
+            _ = try await queue.room.clear(queue.id)
+            _ = try await queue.room.update(queue.id, QueueChange(maxActive: 1))
+            #expect(try await queue.room.standing(of: user, in: closed) == .closed)
+            let keys = WaitingRoomKeys.all(queue.id).map { RedisArgument($0) }
+            #expect(try await queue.redis.send(RedisCommand("EXISTS", arguments: keys)).int == 0)
+        }
+    }
+
+    @Test("An archive waits for a load under way, and its claim is not renewed after it")
+    func archivedDuringLoad() async throws {
+        try await QueueFixture.run { queue in
+            _ = try await queue.join(1)
+            guard case .yours = try await queue.room.scripts.claim(needing: -1, in: queue.id) else { return }
+            await #expect(throws: Problem.self) { try await queue.room.forget(queue.id) }
+            queue.clock.advance(QueueScripts.claimMs + 1)
+            try await queue.room.forget(queue.id)
+            try await queue.room.scripts.renewClaim(in: queue.id)
+            let keys = WaitingRoomKeys.all(queue.id).map { RedisArgument($0) }
+            #expect(try await queue.redis.send(RedisCommand("EXISTS", arguments: keys)).int == 0)
+        }
+    }
+
     @Test("A paused event keeps its queue, and lets nobody in")
     func pausedEvent() async throws {
         try await QueueFixture.run(Self.quick) { queue in
