@@ -130,6 +130,14 @@ def seat_messages(fan):
     ]
 
 
-def assert_gapless(fan):
-    numbers = [seq for seq, *_ in seat_messages(fan)]
-    assert numbers == list(range(numbers[0], numbers[0] + len(numbers))), numbers
+def assert_gapless(fan, resets=0):
+    """Every number follows the one before. After a reset, of which there may be so many, they begin anew."""
+    lives = [[]]
+    for kind, data, _ in fan.arrived:
+        if kind == "seats-reset":
+            lives.append([])
+        elif kind in ("seat-locked", "seat-released", "seat-reserved"):
+            lives[-1].append(data["seq"])
+    assert len(lives) <= resets + 1, f"{len(lives) - 1} resets"
+    for numbers in filter(None, lives):
+        assert numbers == list(range(numbers[0], numbers[0] + len(numbers))), numbers

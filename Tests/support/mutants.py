@@ -49,7 +49,7 @@ MUTANTS = {
     "no-log": (
         "the log of seat messages keeps one message",
         "test_redis.py::test_a_seat_map_misses_no_message_while_subscriptions_are_killed_over_and_over",
-        "assert [{'seq'",
+        "assert [{'eventId'",
         (b"local LOG_LENGTH = 1024", b"local LOG_LENGTH = 1   "),
     ),
     "no-end": (
