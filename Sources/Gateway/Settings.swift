@@ -59,7 +59,7 @@ package struct Settings: Sendable {
     /// - `SESSION_TTL` (3600 s), `SESSION_REFRESH_THRESHOLD` (900 s), `ACCESS_TOKEN_TTL` (3600 s),
     ///   `REFRESH_TOKEN_TTL` (1209600 s), `STATE_TTL` (3600 s)
     /// - `DUPLICATE_LOGIN` (allow), `MAX_SESSIONS_PER_USER` (10), `MAX_CONNECTIONS_PER_ADDRESS` (10000),
-    ///   `MAX_REQUESTS_IN_FLIGHT` (1024)
+    ///   `MAX_REQUESTS_IN_FLIGHT` (4096)
     /// - `REQUIRED_GROUP` (unset), `DRAIN_NOTICE_SECONDS` (5 s, 0 to 15)
     /// - `HOLDFAST_INSTANCE` (host:port), `PAYMENT_WEBHOOK_SECRET` (unset, secret), `WEBHOOK_URL` (unset, secret),
     ///   `METRICS_TOKEN` (unset, secret)
@@ -85,7 +85,7 @@ package struct Settings: Sendable {
         requiredGroup = try Self.group(read)
         maxSessionsPerUser = try read.int("MAX_SESSIONS_PER_USER", default: 10, in: 1...1_000)
         maxConnectionsPerAddress = try read.int("MAX_CONNECTIONS_PER_ADDRESS", default: 10_000, in: 1...1_000_000)
-        maxRequestsInFlight = try read.int("MAX_REQUESTS_IN_FLIGHT", default: 1_024, in: 1...1_000_000)
+        maxRequestsInFlight = try read.int("MAX_REQUESTS_IN_FLIGHT", default: 4_096, in: 1...1_000_000)
         stateTTL = try read.seconds("STATE_TTL", default: 3_600)
         drainNotice = .seconds(
             try read.int("DRAIN_NOTICE_SECONDS", default: 5, in: 0...Int(Drain.longestNotice / .seconds(1)))

@@ -14,7 +14,7 @@ import Synchronization
 /// moment, is only a short wait. Those who come are refused first; those who choose seats or pay go on for as much again.
 ///
 /// - Bounds: `most` under way (`MAX_REQUESTS_IN_FLIGHT`), twice that for seats, orders and payments; in a rush
-///   ``rush`` times as many. At 2,000 requests a second 1,024 under way are half a second.
+///   ``rush`` times as many. At 2,000 requests a second 4,096 under way are two seconds.
 final class LoadGuard: Sendable {
     enum Kind {
         /// Looks, joins, and all that is nothing else.
