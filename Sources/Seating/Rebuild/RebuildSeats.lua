@@ -5,7 +5,8 @@
 --   begin   ARGV[3] how many places the event has. Ends the life that is there. Sent before PostgreSQL is read: what is
 --           committed after the reading can then be told only to the new life, and is not lost with the old one.
 --   claims  ARGV[3…] pairs of place and user|claim, or |blocked; at most 500 pairs
---   finish  ARGV[3] seq to count on from   ARGV[4] channel   ARGV[5] how many claims were sent
+--   finish  ARGV[3] seq to count on from   ARGV[4] channel, empty if there was no life before
+--           ARGV[5] how many claims were sent
 -- Returns {"OK"}, or {"OLD"} when a newer life is there or on its way, or a step was lost. O(pairs), a millisecond a step.
 -- Nobody sees half of a state: it has no epoch before the last step, and without one nobody acts on it. Steps that a
 -- failover lost leave it so, and the next visitor begins again.
@@ -23,7 +24,7 @@ if ARGV[1] == "finish" then
     if known[3] ~= ARGV[5] then return {"OLD"} end
     redis.call("HDEL", KEYS[1], "rebuilding", "loaded")
     redis.call("HSET", KEYS[1], "epoch", ARGV[2], "fence", 0, "seq", ARGV[3], "due", 0)
-    redis.call("SPUBLISH", ARGV[4], "z" .. ARGV[3])
+    if ARGV[4] ~= "" then redis.call("SPUBLISH", ARGV[4], "z" .. ARGV[3]) end
     return {"OK"}
 end
 local claims = {}

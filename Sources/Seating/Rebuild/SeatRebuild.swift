@@ -126,7 +126,9 @@ struct SeatRebuild: Sendable {
             arguments: ["begin", RedisArgument(epoch), RedisArgument(count)]
         )
         let pairs = try await claims(connection)
-        for step in Self.steps(pairs, epoch: epoch, channel: keys.channel) {
+        // Whoever comes first has nothing to forget.
+        let isFirst = current == nil && inRedis == nil
+        for step in Self.steps(pairs, epoch: epoch, channel: isFirst ? "" : keys.channel) {
             let reply = try await redis.eval(SeatScript.rebuild, keys: keys.all, arguments: step)
             // A later life took over, or this one was lost again: whoever called looks once more.
             guard try SeatReply(reply, of: SeatScript.rebuild).status == .ok else { return epoch }
