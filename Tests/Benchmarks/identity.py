@@ -74,12 +74,33 @@ class Holdfast:
         """Live sessions of so many people, one access token a line."""
         self.run("loadtest", "prepare", "--users", count, "--tokens", path)
 
+    def opened(self, folder, event):
+        """The event, on sale: its id, and a file that names it for the generator."""
+        file, events = folder / "event.json", folder / "events"
+        file.write_text(json.dumps(event))
+        name = self.run("event", "create", "--file", file)
+        self.run("event", "open", name)
+        events.write_text(name + "\n")
+        return name, events
+
     @contextlib.contextmanager
     def running(self, core):
         port = free_port()
         environment = self.environment | {"HOLDFAST_PORT": str(port)}
         with started([self.binary, "serve"], port, core, self.log, environment) as server:
             yield server
+
+
+def house(inside, seats, seconds):
+    """An event with a queue that lets everybody in at once up to so many; holds and passes live so many seconds."""
+    return {
+        "title": "Bench", "venue": "Hall", "startsAt": "2030-01-01T00:00:00.000Z", "currency": "KRW",
+        "sale": {"opensAt": None, "maxSeatsPerUser": 4, "holdSeconds": seconds},
+        "queue": {
+            "enabled": True, "maxActive": inside, "ratePerMinute": 600_000, "mode": "fifo", "passSeconds": seconds,
+        },
+        "sections": [{"name": "A", "rows": -(-seats // 20), "seatsPerRow": 20, "price": 1000}],
+    }
 
 
 class FastAPI:

@@ -21,16 +21,6 @@ PEOPLE = size("RECONNECT", 5000)
 LIMIT_SECONDS = 2
 
 
-def event():
-    inside = PEOPLE // 2
-    return {
-        "title": "Bench", "venue": "Hall", "startsAt": "2030-01-01T00:00:00.000Z", "currency": "KRW",
-        "sale": {"opensAt": None, "maxSeatsPerUser": 4, "holdSeconds": 600},
-        "queue": {"enabled": True, "maxActive": inside, "ratePerMinute": 600_000, "mode": "fifo", "passSeconds": 600},
-        "sections": [{"name": "A", "rows": -(-PEOPLE // 20), "seatsPerRow": 20, "price": 1000}],
-    }
-
-
 def results(options, server_core, generator_core):
     """A fresh event and a fresh pair of instances for each round."""
     log = options.out / "restore.log"
@@ -38,14 +28,11 @@ def results(options, server_core, generator_core):
     with tempfile.TemporaryDirectory(prefix="bench-restore-") as text:
         folder = Path(text)
         folder.chmod(0o755)
-        tokens, file, events = folder / "tokens", folder / "event.json", folder / "events"
+        tokens = folder / "tokens"
         with identity.Holdfast(options.service, folder / "services", generator_core, log) as ours:
             ours.people(PEOPLE, tokens)
-            file.write_text(json.dumps(event()))
             for number in range(1, ROUNDS + 1):
-                name = ours.run("event", "create", "--file", file)
-                ours.run("event", "open", name)
-                events.write_text(name + "\n")
+                _, events = ours.opened(folder, identity.house(PEOPLE // 2, PEOPLE, seconds=600))
                 with ours.running(server_core) as here, ours.running(server_core) as there:
                     command = [options.generator, "restore", "-n", PEOPLE, "--inside", PEOPLE // 2]
                     command += ["--tokens", tokens, "--events", events, "--store", ours.redis_pid]

@@ -90,24 +90,6 @@ class Samples(threading.Thread):
             self.highest[name] = max(self.highest.get(name, 0), value)
 
 
-def house(inside, seats):
-    return {
-        "title": "Storm", "venue": "Hall", "startsAt": "2030-01-01T00:00:00.000Z", "currency": "KRW",
-        "sale": {"opensAt": None, "maxSeatsPerUser": 4, "holdSeconds": 900},
-        "queue": {"enabled": True, "maxActive": inside, "ratePerMinute": 600_000, "mode": "fifo", "passSeconds": 900},
-        "sections": [{"name": "A", "rows": -(-seats // 20), "seatsPerRow": 20, "price": 1000}],
-    }
-
-
-def opened(ours, folder, event):
-    file, events = folder / "event.json", folder / "events"
-    file.write_text(json.dumps(event))
-    name = ours.run("event", "create", "--file", file)
-    ours.run("event", "open", name)
-    events.write_text(name + "\n")
-    return name, events
-
-
 def comeback(options, cores, folder, log):
     everywhere = ",".join(map(str, cores))
     most = (resource.getrlimit(resource.RLIMIT_NOFILE)[1] - 1_000) // 2 * 2
@@ -115,7 +97,7 @@ def comeback(options, cores, folder, log):
     tokens = folder / "tokens"
     with identity.Holdfast(options.service, folder / "services", everywhere, log) as ours:
         ours.people(people, tokens)
-        _, events = opened(ours, folder, house(people // 2, people))
+        _, events = ours.opened(folder, identity.house(people // 2, people, seconds=900))
         with ours.running(everywhere) as one, ours.running(everywhere) as other:
             samples = Samples([one, other], ours.environment["DATABASE_URL"])
             samples.start()
@@ -162,7 +144,7 @@ class Door:
     def __init__(self, options, cores, ours, folder, server):
         self.options, self.cores, self.ours, self.folder, self.server = options, cores, ours, folder, server
         self.tokens = (folder / "tokens").read_text().split()
-        self.event, _ = opened(ours, folder, house(1_000, 1_000))
+        self.event, _ = ours.opened(folder, identity.house(1_000, 1_000, seconds=900))
 
     def arrive(self, count, connections, rate=None):
         if count > len(self.tokens):

@@ -36,17 +36,26 @@ async def test_instances_killed_at_random_moments_of_ordering_and_paying_lose_no
         assert waiting.breaches == []
 
 
-@pytest.mark.short
-async def test_an_instance_killed_between_commit_and_telling_redis_leaves_no_seat_open(stores):
+@contextlib.asynccontextmanager
+async def one_to_kill(stores, hold_seconds):
+    """Two instances. One stays; the words of the other with PostgreSQL go over a wire, and a buyer holds R-1-1 there.
+
+    The first one leads and the second only serves, so that every commit on the wire is a request's.
+    """
     with Cluster(instances=1, stores=stores) as cluster, Wire(cluster.database_url) as wire:
-        # The first one leads; the one that dies only serves.
         other = cluster.instances[0]
         doomed = await asyncio.to_thread(
             lambda: cluster.start(1, DATABASE_URL=wire.through(cluster.environment["DATABASE_URL"]))
         )
-        event = cluster.create_event(sale={"opensAt": None, "maxSeatsPerUser": 4, "holdSeconds": 30})
+        event = cluster.create_event(sale={"opensAt": None, "maxSeatsPerUser": 4, "holdSeconds": hold_seconds})
         buyer, rival = (Fan(token) for token in cluster.tokens(2))
         await lock(buyer, doomed, event, ["R-1-1"])
+        yield cluster, wire, other, doomed, event, buyer, rival
+
+
+@pytest.mark.short
+async def test_an_instance_killed_between_commit_and_telling_redis_leaves_no_seat_open(stores):
+    async with one_to_kill(stores, hold_seconds=30) as (cluster, wire, other, doomed, event, buyer, rival):
 
         def kill_after_commit(piece):
             if COMMITTED not in piece or cluster.sql("SELECT count(*) FROM reservations") == ["0"]:
@@ -85,15 +94,7 @@ STEPS = {
 @pytest.mark.parametrize("step", STEPS)
 async def test_an_instance_killed_at_any_step_leaves_an_order_that_another_finishes_once(stores, step):
     work, way, count = STEPS[step]
-    with Cluster(instances=1, stores=stores) as cluster, Wire(cluster.database_url) as wire:
-        # The first one leads; the one that dies only serves, so that every commit on the wire is the request's.
-        other = cluster.instances[0]
-        doomed = await asyncio.to_thread(
-            lambda: cluster.start(1, DATABASE_URL=wire.through(cluster.environment["DATABASE_URL"]))
-        )
-        event = cluster.create_event(sale={"opensAt": None, "maxSeatsPerUser": 4, "holdSeconds": 120})
-        buyer, rival = (Fan(token) for token in cluster.tokens(2))
-        await lock(buyer, doomed, event, ["R-1-1"])
+    async with one_to_kill(stores, hold_seconds=120) as (cluster, wire, other, doomed, event, buyer, rival):
         key, seen = str(uuid.uuid4()), []
 
         def kill_at(commit):
