@@ -16,7 +16,9 @@ if session[1] == ARGV[2] then
         redis.call("PEXPIRE", KEYS[3], ARGV[8])
         redis.call("HSET", KEYS[2], "d", ARGV[5])
     end
-elseif session[1] and tonumber(ARGV[5]) > tonumber(session[2] or 0) then
-    moved = 1
+elseif session[1] then
+    local broadcast, d = string.match(session[2] or "0-0", "^(%d+)-(%d+)$")
+    broadcast, d = tonumber(broadcast) - tonumber(ARGV[4]), tonumber(d) - tonumber(ARGV[5])
+    if broadcast < 0 or broadcast == 0 and d < 0 then moved = 1 end
 end
 return {epoch, digits(n), moved}

@@ -117,27 +117,33 @@ import Testing
 
     @Test(
         "What a node sent to one socket before it heard that the session had moved reaches the client, once",
-        arguments: [false, true]
+        arguments: [0, 1, 2]
     )
-    func sentTooLate(isRead: Bool) async throws {
+    func sentTooLate(hasHad: Int) async throws {
         try await PrivateRedis.with { redis in
             try await RecoveryServers.with(.redis, 2, url: redis.url) { servers in
                 try await RecoveryClient.connect(servers[0].port) { old in
                     try await old.call(#"["join","r"]"#)
-                    let unread = old.memory
+                    var memory = old.memory
                     try await RecoveryServers.stalled(servers[0], redis.url) { _ in
                         try await old.send(#"["me",1]"#)
                         try await old.expect(#"42["me",1]"#)
-                        try await RecoveryClient.connect(servers[1].port, isRead ? old.memory : unread) { client in
-                            #expect(client.memory.sid == unread.sid)
+                        if hasHad > 0 { memory = old.memory }
+                        if hasHad > 1 {
+                            servers[1].io.to("r").emit("room", 1)
+                            try await old.expect(#"42["room",1]"#)
+                            memory = old.memory
+                        }
+                        try await RecoveryClient.connect(servers[1].port, memory) { client in
+                            #expect(client.memory.sid == memory.sid)
                         }
                     }
                     // By now the first node has been told, and what it does about it is on its way before this.
                     try await RecoveryClient.connect(servers[0].port) { try await $0.call(#"["set",1]"#) }
                     servers[0].io.to("r").emit("room", 2)
-                    try await RecoveryClient.connect(servers[1].port, isRead ? old.memory : unread) { client in
-                        #expect(client.memory.sid == unread.sid)
-                        if !isRead { try await client.expect(#"42["me",1]"#) }
+                    try await RecoveryClient.connect(servers[1].port, memory) { client in
+                        #expect(client.memory.sid == memory.sid)
+                        if hasHad == 0 { try await client.expect(#"42["me",1]"#) }
                         try await client.expect(#"42["room",2]"#)
                     }
                 }
