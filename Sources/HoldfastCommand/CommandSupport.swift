@@ -8,6 +8,7 @@ import NIOPosix
 import Postgres
 import Redis
 import ServiceLifecycle
+import Sessions
 
 /// A failure that ends a command: one line on standard error that names what to do, exit status 1.
 struct CommandFailure: Error, CustomStringConvertible {
@@ -54,6 +55,19 @@ enum CommandContext {
         } catch let error as RedisError {
             throw CommandFailure("Redis: \(error); check REDIS_URL")
         }
+    }
+}
+
+extension Slices {
+    /// Whoever types commands has no account: the audit log names the operator by the action.
+    func record(_ action: String, of event: EventID, _ facts: [String: String] = [:]) async throws {
+        try await AuditLog(postgres: postgres).record(
+            action,
+            actor: nil,
+            subject: nil,
+            address: nil,
+            facts: facts.merging(["event": event.rawValue]) { $1 }
+        )
     }
 }
 

@@ -25,7 +25,9 @@ struct EventCommand: AsyncParsableCommand {
                 throw CommandFailure("cannot read the event file '\(file)'")
             }
             try await CommandContext.withSlices { slices in
-                print(try await slices.events.create(EventFile(json: data)).id)
+                let event = try await slices.events.create(EventFile(json: data))
+                try await slices.record("operator.event.created", of: event.id)
+                print(event.id)
             }
         }
     }
@@ -92,6 +94,7 @@ struct EventCommand: AsyncParsableCommand {
                 }
                 try await slices.seating.forget(id)
                 try await slices.waitingRoom.forget(id)
+                try await slices.record("operator.event.archived", of: id)
                 print("archived \(id)")
             }
         }
@@ -103,6 +106,7 @@ struct EventCommand: AsyncParsableCommand {
             guard let event = try await slices.events.setStatus(event, status) else {
                 throw CommandFailure("there is no event \(id)")
             }
+            try await slices.record("operator.event.status", of: event.id, ["status": status.rawValue])
             print("\(event.id)  \(event.status.rawValue)")
         }
     }

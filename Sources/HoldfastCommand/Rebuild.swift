@@ -26,6 +26,7 @@ struct Rebuild: AsyncParsableCommand {
                 return print("nothing to rebuild: \(id) is closed, and its seats are read from PostgreSQL")
             }
             _ = try await slices.waitingRoom.state(of: event)
+            try await slices.record("operator.event.rebuilt", of: id)
             print("rebuilt \(id)")
         }
     }

@@ -99,12 +99,13 @@ final class NamespaceShard: @unchecked Sendable {
         self.namespace.changed(count: -1)
     }
 
-    func join(_ socket: Socket, _ name: String) {
+    /// - Parameter stored: called when the socket would be found in the room by the node to which its client comes back.
+    func join(_ socket: Socket, _ name: String, stored: @escaping @Sendable () -> Void = {}) {
         // A socket's own id is a room of its own, which needs no table.
-        guard self.socketsByID[socket.id] === socket, name != socket.id else { return }
+        guard self.socketsByID[socket.id] === socket, name != socket.id else { return stored() }
         let room: LocalRoom
         if let existing = self.rooms[name] {
-            guard !socket.memberships.contains(where: { $0.room === existing }) else { return }
+            guard !socket.memberships.contains(where: { $0.room === existing }) else { return stored() }
             room = existing
         } else {
             room = LocalRoom(name: name)
@@ -112,7 +113,7 @@ final class NamespaceShard: @unchecked Sendable {
         }
         room.add(socket)
         self.namespace.roomJoined(name)
-        if let session = socket.session { self.joined(name, session) }
+        if let session = socket.session { self.joined(name, session, stored: stored) } else { stored() }
     }
 
     func leave(_ socket: Socket, _ name: String) {

@@ -250,14 +250,14 @@ package final class Socket: @unchecked Sendable {
 
     // MARK: Rooms
 
-    /// Joins rooms and returns when other nodes' broadcasts to them arrive here.
+    /// Joins rooms and returns when other nodes' broadcasts to them arrive here, and a client that comes back to another
+    /// node would be in them.
     ///
     /// If the adapter has lost its store, the socket is a member all the same and the subscription follows.
     package func join(_ rooms: String...) async {
-        await withCheckedContinuation { continuation in
-            self.onLoop {
-                for room in rooms { self.shard.join(self, room) }
-                continuation.resume()
+        for room in rooms {
+            await withCheckedContinuation { continuation in
+                self.onLoop { self.shard.join(self, room) { continuation.resume() } }
             }
         }
         for room in rooms { await self.namespace.server.adapter?.ready(room, namespace: self.namespace.name) }

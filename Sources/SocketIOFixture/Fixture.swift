@@ -34,6 +34,9 @@ struct Fixture: AsyncParsableCommand {
     @Option(help: "Secret of the HS256 tokens that the main namespace then asks for.")
     var jwtSecret: String?
 
+    @Option(help: "Milliseconds that a pong may take, instead of the profile's.")
+    var pingTimeout: Int?
+
     @Option(help: "Number of event loops.")
     var threads: Int = 1
 
@@ -85,6 +88,7 @@ struct Fixture: AsyncParsableCommand {
         var settings = EngineConfiguration()
         settings.pingInterval = self.profile == .bench ? .seconds(25) : .milliseconds(300)
         settings.pingTimeout = self.profile == .bench ? .seconds(20) : .milliseconds(200)
+        if let pingTimeout { settings.pingTimeout = .milliseconds(Int64(pingTimeout)) }
         settings.upgradeTimeout = .milliseconds(1000)
         settings.maxPayload = self.profile == .options ? 10_000 : 1_000_000
         settings.cors =

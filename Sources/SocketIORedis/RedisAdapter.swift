@@ -166,7 +166,10 @@ package final class RedisAdapter: SocketAdapter, Service, Sendable {
         return .publish(RedisArgument(message.encode()), to: self.everybody)
     }
 
-    private func missed() { self.server.withLock { $0 }?.messagesMayBeMissed() }
+    private func missed() {
+        self.recoveryStore.withLock { $0 }?.missedMessages()
+        self.server.withLock { $0 }?.messagesMayBeMissed()
+    }
 
     // MARK: SocketAdapter
 
@@ -195,7 +198,9 @@ package final class RedisAdapter: SocketAdapter, Service, Sendable {
     }
 
     package func closed(_ room: String, namespace: String) {
-        self.channels.unwant(self.channel(namespace, room))
+        let channel = self.channel(namespace, room)
+        self.channels.unwant(channel)
+        self.recoveryStore.withLock { $0 }?.stoppedListening(to: channel)
     }
 
     package func ready(_ room: String, namespace: String) async {

@@ -6,6 +6,7 @@ from raw_http import Connection, ask
 from raw_websocket import UPGRADE, RawWebSocket
 
 PATHS = pytest.mark.parametrize("path", ["/engine.io/", "/socket.io/"])
+ARGUMENTS = ()
 KEYS = {"sid", "upgrades", "pingInterval", "pingTimeout", "maxPayload"}
 
 

@@ -75,14 +75,16 @@ def test_a_poll_holds_at_most_16_packets_and_the_rest_comes_with_the_next(pollin
     assert received == [f"4{number}" for number in range(50)]
 
 
-def test_a_poll_waits_for_a_message(polling):
+def test_a_poll_waits_for_a_message(calm):
+    polling = Polling(calm)
     with polling.start_poll() as poll:
         assert poll.is_waiting()
         polling.send("late")
         assert poll.response().text == "4late"
 
 
-def test_a_post_is_answered_while_a_poll_waits(polling):
+def test_a_post_is_answered_while_a_poll_waits(calm):
+    polling = Polling(calm)
     with polling.start_poll() as poll, polling.start_post(b"4one") as post:
         assert post.response().body == b"ok"
         assert poll.response().text == "4one"

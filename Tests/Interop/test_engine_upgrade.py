@@ -18,7 +18,8 @@ def packet(websocket, heartbeat=True):
         websocket.send("3")
 
 
-def test_probe_noop_and_upgrade(polling):
+def test_probe_noop_and_upgrade(calm):
+    polling = Polling(calm)
     websocket = polling.probe()
     assert polling.packets() == ["6"]
     websocket.send("5")
@@ -26,7 +27,8 @@ def test_probe_noop_and_upgrade(polling):
     assert packet(websocket) == "4hello"
 
 
-def test_a_poll_that_waits_is_released_by_the_probe(polling):
+def test_a_poll_that_waits_is_released_by_the_probe(calm):
+    polling = Polling(calm)
     with polling.start_poll() as poll:
         assert poll.is_waiting(0.05)
         polling.probe()
@@ -46,7 +48,8 @@ def test_every_poll_during_the_upgrade_is_released(polling):
     assert packet(websocket) == "4hello"
 
 
-def test_a_poll_that_waits_while_the_upgrade_packet_comes_is_released(polling):
+def test_a_poll_that_waits_while_the_upgrade_packet_comes_is_released(calm):
+    polling = Polling(calm)
     with polling.start_poll() as poll:
         assert poll.is_waiting(0.05)
         websocket = RawWebSocket(polling.server.port, target("/engine.io/", "websocket", polling.sid))
@@ -292,7 +295,8 @@ def test_a_ping_that_falls_due_during_the_upgrade_is_not_lost(polling):
     assert packet(websocket) == "4hello"
 
 
-def test_an_upgraded_session_without_pongs_is_closed(polling):
+def test_an_upgraded_session_without_pongs_is_closed(beating):
+    polling = Polling(beating)
     session = polling.upgrade()
     assert session.websocket.message() == "2"
     with pytest.raises(Closed):
@@ -301,7 +305,8 @@ def test_an_upgraded_session_without_pongs_is_closed(polling):
     until(polling.is_unknown, what="the end of the session")
 
 
-def test_the_session_ends_during_the_upgrade_if_pongs_do_not_come(polling):
+def test_the_session_ends_during_the_upgrade_if_pongs_do_not_come(beating):
+    polling = Polling(beating)
     websocket = polling.probe()
     with pytest.raises(Closed):
         while websocket.message():

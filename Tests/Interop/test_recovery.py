@@ -4,6 +4,7 @@ import time
 
 import pytest
 from engine_client import TRANSPORTS, WebSocketSession
+from fixture_server import FixtureServer
 from socketio_client import ACK, CONNECT, CONNECT_ERROR, EVENT, Client, encode
 
 PROFILE = "recovery"
@@ -453,12 +454,13 @@ def test_a_session_is_recovered_once_not_by_two(server):
     assert second.ask("message-with-ack", "alive") == ["alive"]
 
 
-def test_a_ping_timeout_may_be_recovered_from(server):
-    client = Recoverable(server)
-    raw = client.session.websocket
-    assert raw.message() == "2"
-    raw.close_code()
-    assert client.back().answer == client.answer
+def test_a_ping_timeout_may_be_recovered_from():
+    with FixtureServer(PROFILE) as server:
+        client = Recoverable(server)
+        raw = client.session.websocket
+        assert raw.message() == "2"
+        raw.close_code()
+        assert client.back().answer == client.answer
 
 
 def test_a_close_packet_may_be_recovered_from(server):

@@ -255,8 +255,11 @@ async def test_a_path_tells_what_administrators_did_to_it(shop, chief):
     assert (gone["seatIds"], gone["reason"]) == (["VIP-1-1"], "blocked")
     await chief.http(one, "POST", f"/api/queue/admin/clear/{event}")
     await chief.http(one, "DELETE", "/api/session/user/lena")
+    shop.command("event", "pause", event)
 
-    wanted = {"queue.admitted", "seats.blocked", "admin.queue.cleared", "admin.sessions.ended"}
+    wanted = {
+        "queue.admitted", "seats.blocked", "admin.queue.cleared", "admin.sessions.ended", "operator.event.status",
+    }
     steps = await becomes(wanted, "lena")
     types = [step["type"] for step in steps]
     assert [kind for kind in types if kind.split(".")[0] in ("queue", "seats")] == [

@@ -4,6 +4,7 @@ import Hummingbird
 import Logging
 import NIOCore
 import NIOPosix
+import Redis
 import ServiceLifecycle
 import SocketIO
 
@@ -13,6 +14,8 @@ struct TestServer {
     let io: SocketIOServer
     /// Of the Redis keys, if there are any.
     var prefix = ""
+    /// What its adapter speaks to Redis by.
+    var redis: RedisClient?
     /// Runs the application; asked to shut down it must end by itself.
     let group: ServiceGroup
 

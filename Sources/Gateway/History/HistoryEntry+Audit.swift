@@ -1,8 +1,9 @@
 import Sessions
 
 extension HistoryEntry {
-    /// What an administrator did to the event.
+    /// What an administrator did to the event, or an operator by a command.
     static let rulings = [
+        "operator.event.status", "operator.event.rebuilt",
         "admin.event.status", "admin.event.changed", "admin.queue.changed", "admin.queue.cleared",
         "admin.seats.blocked", "admin.seats.unblocked",
     ]
@@ -16,6 +17,8 @@ extension HistoryEntry {
         let reason =
             switch entry.action {
             case "admin.event.status": "An administrator made the event \(entry.facts["status"] ?? "another status")."
+            case "operator.event.status": "An operator made the event \(entry.facts["status"] ?? "another status")."
+            case "operator.event.rebuilt": "An operator had the event's state rebuilt; holds ended."
             case "admin.event.changed": "An administrator changed the event."
             case "admin.queue.changed" where entry.facts["paused"] == "true": "An administrator paused the queue."
             case "admin.queue.changed" where entry.facts["paused"] == "false": "An administrator let the queue go on."

@@ -60,7 +60,14 @@ final class MemoryRecoveryStore: RecoveryStore, Sendable {
         self.change(session.namespace) { $0.resumed(session.pid, owner: session.owner) }
     }
 
-    func emitted(_ packet: EncodedPacket, at offset: RecoveryOffset, epoch: String, _ session: RecoverySession) {
+    /// Who has lost the session here is told before another gets it.
+    func emitted(
+        _ packet: EncodedPacket,
+        at offset: RecoveryOffset,
+        epoch: String,
+        _ session: RecoverySession,
+        moved: @escaping @Sendable () -> Void
+    ) {
         self.change(session.namespace) { $0.emitted(packet, at: offset, pid: session.pid, owner: session.owner) }
     }
 

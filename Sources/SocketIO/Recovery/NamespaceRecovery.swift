@@ -82,13 +82,17 @@ package final class NamespaceRecovery: Sendable {
                 return socket.write(packet)
             }
             let offset = session.nextDirect(after: shard.position(in: epoch), epoch: epoch)
-            let packet = packet.appending(offset: offset.text(epoch: epoch, sid: socket.id))
-            store.emitted(packet, at: offset, epoch: epoch, session)
-            socket.write(packet)
+            let numbered = packet.appending(offset: offset.text(epoch: epoch, sid: socket.id))
+            store.emitted(numbered, at: offset, epoch: epoch, session) { Self.follow(packet, socket) }
+            socket.write(numbered)
         } else if session.isParked {
-            // Its client may come back, or is back already, under the same id.
-            BroadcastOperator(socket.namespace).to([socket.id]).emit(packet)
+            Self.follow(packet, socket)
         }
+    }
+
+    /// Sends an event to wherever the session is now: its client may come back, or is back already, under the same id.
+    private static func follow(_ packet: EncodedPacket, _ socket: Socket) {
+        BroadcastOperator(socket.namespace).to([socket.id]).emit(packet)
     }
 
     /// Does something at once, or behind the broadcasts that are still on their way back to this node: who is told

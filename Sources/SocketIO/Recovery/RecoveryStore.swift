@@ -115,12 +115,22 @@ package protocol RecoveryStore: AnyObject, Sendable {
     func began(_ session: RecoverySession)
     /// A socket has recovered: its session is open again.
     func resumed(_ session: RecoverySession)
-    func joined(_ room: String, _ session: RecoverySession)
+    /// - Parameter stored: called when another node would find the socket in the room, or when that cannot be stored.
+    func joined(_ room: String, _ session: RecoverySession, stored: @escaping @Sendable () -> Void)
     func left(_ room: String, _ session: RecoverySession)
     /// - Parameter stored: called when another node would find them, or when they cannot be stored.
     func changed(_ data: RawJSON?, of session: RecoverySession, stored: @escaping @Sendable () -> Void)
     /// Keeps an event to this socket alone, which the caller sends itself.
-    func emitted(_ packet: EncodedPacket, at offset: RecoveryOffset, epoch: String, _ session: RecoverySession)
+    ///
+    /// - Parameter moved: called if it was not kept because another connection has the session, whose client has not
+    ///   had the event.
+    func emitted(
+        _ packet: EncodedPacket,
+        at offset: RecoveryOffset,
+        epoch: String,
+        _ session: RecoverySession,
+        moved: @escaping @Sendable () -> Void
+    )
     func ended(_ session: RecoverySession, data: (any Sendable)?, isRecoverable: Bool)
 
     /// Gives the session to `request.owner` and takes it from everybody else; `nil` if there is none or the offset
@@ -136,7 +146,9 @@ extension RecoveryStore {
     package func afterBroadcasts(_ action: @escaping @Sendable () -> Void) -> Bool { false }
     package func prepare(_ namespace: String) async {}
     package func standing(of namespace: String) -> (epoch: String, position: Int)? { nil }
-    package func joined(_ room: String, _ session: RecoverySession) {}
+    package func joined(_ room: String, _ session: RecoverySession, stored: @escaping @Sendable () -> Void) {
+        stored()
+    }
     package func left(_ room: String, _ session: RecoverySession) {}
     package func changed(_ data: RawJSON?, of session: RecoverySession, stored: @escaping @Sendable () -> Void) {
         stored()

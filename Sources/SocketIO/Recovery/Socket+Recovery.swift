@@ -59,11 +59,11 @@ extension Socket {
 }
 
 extension NamespaceShard {
-    func joined(_ room: String, _ session: RecoverySession) {
+    func joined(_ room: String, _ session: RecoverySession, stored: @escaping @Sendable () -> Void) {
         // A recovered socket has been in its rooms since long ago.
-        guard session.stays[room] == nil, let store = self.namespace.recovery?.store else { return }
+        guard session.stays[room] == nil, let store = self.namespace.recovery?.store else { return stored() }
         session.stays[room] = self.recovery?.position(in: store.epoch(of: session.namespace)) ?? 0
-        store.joined(room, session)
+        store.joined(room, session, stored: stored)
     }
 
     func left(_ room: String, _ session: RecoverySession) {

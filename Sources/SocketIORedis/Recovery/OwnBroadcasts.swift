@@ -6,7 +6,7 @@ import DequeModule
 /// when it comes back, or else when its call has failed, without an offset.
 ///
 /// What has to happen behind a broadcast, such as a disconnection, may wait here until all that were sent before it
-/// have come back.
+/// have come back, or cannot any more because nobody here listens.
 ///
 /// - Bounds: those under way are bounded by the adapter's queue; the last 4,096 that failed are remembered; at most 4,096
 ///   may wait.
@@ -19,8 +19,8 @@ struct OwnBroadcasts {
     private var last = 0
     /// Neither answered nor returned.
     private var underWay: Set<Int> = []
-    /// Will be delivered here, and have not been.
-    private var awaited: Set<Int> = []
+    /// Will be delivered here, and have not been; with the channel that brings them.
+    private var awaited: [Int: String] = [:]
     private var delivered: Set<Int> = []
     private var deliveredOrder: Deque<Int> = []
     private var waiting: Deque<(behind: Int, action: Action)> = []
@@ -31,11 +31,11 @@ struct OwnBroadcasts {
         origin.hasPrefix(node) ? Int(origin.dropFirst(node.count + 1)) : nil
     }
 
-    /// - Parameter returns: whether this node listens to the channel that it goes to.
-    mutating func begin(returns: Bool) -> Int {
+    /// - Parameter channel: that it comes back by; `nil` if this node does not listen to it.
+    mutating func begin(returningBy channel: String?) -> Int {
         self.last += 1
         self.underWay.insert(self.last)
-        if returns { self.awaited.insert(self.last) }
+        self.awaited[self.last] = channel
         return self.last
     }
 
@@ -44,7 +44,7 @@ struct OwnBroadcasts {
 
     /// - Returns: whether it has to be delivered now.
     mutating func failed(_ id: Int) -> Bool {
-        self.awaited.remove(id)
+        self.awaited[id] = nil
         guard self.underWay.remove(id) != nil else { return false }
         self.delivered.insert(id)
         self.deliveredOrder.append(id)
@@ -55,7 +55,7 @@ struct OwnBroadcasts {
     /// - Returns: whether it has to be delivered now.
     mutating func returned(_ id: Int) -> Bool {
         self.underWay.remove(id)
-        self.awaited.remove(id)
+        self.awaited[id] = nil
         return !self.delivered.contains(id)
     }
 
@@ -70,13 +70,16 @@ struct OwnBroadcasts {
         return self.last
     }
 
-    /// No longer waits for broadcasts up to this number: nobody listened any more when they came back.
-    mutating func giveUp(on id: Int) { self.awaited = self.awaited.filter { $0 > id } }
+    /// Nobody here is in the room of this channel any more: what it brings need not be waited for.
+    mutating func stoppedListening(to channel: String) { self.awaited = self.awaited.filter { $0.value != channel } }
+
+    /// No longer waits for broadcasts up to this number; `nil`: for any. Pub/Sub has lost them, or is too slow.
+    mutating func giveUp(on id: Int? = nil) { self.awaited = self.awaited.filter { $0.key > id ?? self.last } }
 
     /// What waits for nothing any more, in order.
     mutating func takeReady() -> [Action] {
         guard !self.waiting.isEmpty else { return [] }
-        let oldest = self.awaited.min() ?? .max
+        let oldest = self.awaited.keys.min() ?? .max
         var ready: [Action] = []
         while let first = self.waiting.first, first.behind < oldest { ready.append(self.waiting.removeFirst().action) }
         return ready

@@ -1,7 +1,8 @@
 -- RecoveryBegin: write the record of a session that is new, or that Redis has lost.
 --
 -- KEYS[2] session  hash  sid, owner, start (the last broadcast before it), open (0 once its end was seen),
---                        claims (how often it was claimed), d (its last event to this socket alone), data (JSON),
+--                        claims (how often it was claimed), d (its last event to this socket alone), seen (what
+--                        its client had had at the last claim, <broadcast>-<d>), data (JSON),
 --                        r:<room> (the last broadcast before joining)
 -- ARGV[1] epoch offered   ARGV[2] owner   ARGV[3] sid   ARGV[4] ttl_ms   ARGV[5] d   ARGV[6] data, empty for none
 -- ARGV[7] claims   ARGV[8…] rooms

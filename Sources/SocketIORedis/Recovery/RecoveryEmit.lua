@@ -3,14 +3,22 @@
 -- KEYS[2] session   KEYS[3] directs, a stream; an entry's id is <broadcast before it>-<d>
 -- ARGV[1] epoch offered   ARGV[2] owner   ARGV[3] epoch of the event   ARGV[4] broadcast   ARGV[5] d
 -- ARGV[6] packet   ARGV[7] entries kept   ARGV[8] ttl_ms of the stream
--- Returns {epoch, n}. An event of another life, or of an owner who has lost the session, is not kept.
+-- Returns {epoch, n, moved}. An event of another life, or of an owner who has lost the session, is not kept; moved is 1
+-- if another connection has claimed the session without having had the event, which is to be sent after it.
 local epoch, n = head(ARGV[1])
-if epoch == ARGV[3] and redis.call("HGET", KEYS[2], "owner") == ARGV[2] then
+if epoch ~= ARGV[3] then return {epoch, digits(n), 0} end
+local session = redis.call("HMGET", KEYS[2], "owner", "seen")
+local moved = 0
+if session[1] == ARGV[2] then
     local id = ARGV[4] .. "-" .. ARGV[5]
     local added = redis.pcall("XADD", KEYS[3], "MAXLEN", ARGV[7], id, "m", ARGV[6])
     if type(added) ~= "table" then
         redis.call("PEXPIRE", KEYS[3], ARGV[8])
         redis.call("HSET", KEYS[2], "d", ARGV[5])
     end
+elseif session[1] then
+    local broadcast, d = string.match(session[2] or "0-0", "^(%d+)-(%d+)$")
+    broadcast, d = tonumber(broadcast) - tonumber(ARGV[4]), tonumber(d) - tonumber(ARGV[5])
+    if broadcast < 0 or broadcast == 0 and d < 0 then moved = 1 end
 end
-return {epoch, digits(n)}
+return {epoch, digits(n), moved}

@@ -39,6 +39,8 @@ final class RedisRecoveryStore: RecoveryStore, Sendable {
 
     /// A missed event waits for the disconnection to be seen, which takes at most two heartbeats, and then for its client.
     private static let heartbeatMs = 60_000
+    /// So long a disconnection waits at most for what was broadcast before it to come back.
+    private static let maxBroadcastDelay = TimeAmount.seconds(10)
 
     private let prefix: String
     private let logger: Logger
@@ -143,7 +145,9 @@ final class RedisRecoveryStore: RecoveryStore, Sendable {
         let channel = self.link.channel(namespace.name, rooms)
         let listens = self.link.listens(channel)
         guard let server = self.link.server(),
-            let id = self.state.withLock({ $0.isAway ? nil : $0.ownBroadcasts.begin(returns: listens) })
+            let id = self.state.withLock({
+                $0.isAway ? nil : $0.ownBroadcasts.begin(returningBy: listens ? channel : nil)
+            })
         else { return false }
         let (keys, settings, name) = (self.keys(namespace.name), self.settings, namespace.name)
         let origin = OwnBroadcasts.origin(node: server.node, id)
@@ -173,12 +177,23 @@ final class RedisRecoveryStore: RecoveryStore, Sendable {
         guard let id = self.state.withLock({ $0.ownBroadcasts.wait(action) }), let server = self.link.server() else {
             return false
         }
-        // The last member of a room may leave before a broadcast comes back: then it never does.
-        server.anyEventLoop.scheduleTask(in: .seconds(1)) {
+        server.anyEventLoop.scheduleTask(in: Self.maxBroadcastDelay) {
             self.state.withLock { $0.ownBroadcasts.giveUp(on: id) }
             self.runReady()
         }
         return true
+    }
+
+    /// The last member of a room has left. Called under its namespace's lock: what waited runs later.
+    func stoppedListening(to channel: String) {
+        self.state.withLock { $0.ownBroadcasts.stoppedListening(to: channel) }
+        self.link.server()?.anyEventLoop.execute { self.runReady() }
+    }
+
+    /// What was published while the connection was down does not come any more.
+    func missedMessages() {
+        self.state.withLock { $0.ownBroadcasts.giveUp() }
+        self.runReady()
     }
 
     private func runReady() {
@@ -215,7 +230,9 @@ final class RedisRecoveryStore: RecoveryStore, Sendable {
     /// The claim has opened the record already.
     func resumed(_ session: RecoverySession) {}
 
-    func joined(_ room: String, _ session: RecoverySession) { self.change(session, "join", RedisArgument(room)) }
+    func joined(_ room: String, _ session: RecoverySession, stored: @escaping @Sendable () -> Void) {
+        self.change(session, "join", RedisArgument(room), then: stored)
+    }
     func left(_ room: String, _ session: RecoverySession) { self.change(session, "leave", RedisArgument(room)) }
     func changed(_ data: RawJSON?, of session: RecoverySession, stored: @escaping @Sendable () -> Void) {
         self.change(session, "data", RedisArgument(data?.bytes ?? ByteBuffer()), then: stored)
@@ -235,7 +252,13 @@ final class RedisRecoveryStore: RecoveryStore, Sendable {
         ) { _ in then() }
     }
 
-    func emitted(_ packet: EncodedPacket, at offset: RecoveryOffset, epoch: String, _ session: RecoverySession) {
+    func emitted(
+        _ packet: EncodedPacket,
+        at offset: RecoveryOffset,
+        epoch: String,
+        _ session: RecoverySession,
+        moved: @escaping @Sendable () -> Void
+    ) {
         let keys = self.keys(session.namespace)
         self.call(
             RecoveryScripts.emit,
@@ -247,7 +270,9 @@ final class RedisRecoveryStore: RecoveryStore, Sendable {
                 RedisArgument(RecoveryNotice.bytes(packet, origin: "", namespace: session.namespace)),
                 RedisArgument(self.settings.maxEventsPerRoom), RedisArgument(self.durationMs + Self.heartbeatMs),
             ]
-        )
+        ) { reply in
+            if case .success(let values) = reply, values.count > 2, values[2].int == 1 { moved() }
+        }
     }
 
     func ended(_ session: RecoverySession, data: (any Sendable)?, isRecoverable: Bool) {

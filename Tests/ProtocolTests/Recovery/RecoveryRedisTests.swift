@@ -79,6 +79,78 @@ import Testing
         }
     }
 
+    @Test("Who was told to be in a room is in it on any node, however slow Redis was to the node that said so")
+    func slowJoin() async throws {
+        let hasJoined = Atomic(false)
+        try await PrivateRedis.with { redis in
+            try await RecoveryServers.with(
+                .redis,
+                2,
+                url: redis.url,
+                install: { io in
+                    io.of("/").on("enter") { socket, event in
+                        await socket.join("r")
+                        hasJoined.store(true, ordering: .relaxed)
+                        event.ack()
+                    }
+                }
+            ) { servers in
+                try await RecoveryClient.connect(servers[0].port) { old in
+                    try await RecoveryServers.stalled(servers[0], redis.url) { raw in
+                        try await old.send(#"["enter"]"#)
+                        let count = RedisCommand("PUBSUB", "SHARDNUMSUB", RedisArgument("\(servers[0].prefix):{/}#r"))
+                        while try await raw.send(count).array?.last?.int != 1 {}
+                        for _ in 0..<100 { _ = try await raw.send(RedisCommand("PING")) }
+                        let early = hasJoined.load(ordering: .relaxed)
+                        #expect(!early)
+                    }
+                    try await old.call(#"["enter"]"#)
+                    servers[0].io.to("r").emit("room", 1)
+                    try await RecoveryClient.connect(servers[1].port, old.memory) { client in
+                        #expect(client.memory.sid == old.memory.sid)
+                        try await client.expect(#"42["room",1]"#)
+                    }
+                }
+            }
+        }
+    }
+
+    @Test(
+        "What a node sent to one socket before it heard that the session had moved reaches the client, once",
+        arguments: [0, 1, 2]
+    )
+    func sentTooLate(hasHad: Int) async throws {
+        try await PrivateRedis.with { redis in
+            try await RecoveryServers.with(.redis, 2, url: redis.url) { servers in
+                try await RecoveryClient.connect(servers[0].port) { old in
+                    try await old.call(#"["join","r"]"#)
+                    var memory = old.memory
+                    try await RecoveryServers.stalled(servers[0], redis.url) { _ in
+                        try await old.send(#"["me",1]"#)
+                        try await old.expect(#"42["me",1]"#)
+                        if hasHad > 0 { memory = old.memory }
+                        if hasHad > 1 {
+                            servers[1].io.to("r").emit("room", 1)
+                            try await old.expect(#"42["room",1]"#)
+                            memory = old.memory
+                        }
+                        try await RecoveryClient.connect(servers[1].port, memory) { client in
+                            #expect(client.memory.sid == memory.sid)
+                        }
+                    }
+                    // By now the first node has been told, and what it does about it is on its way before this.
+                    try await RecoveryClient.connect(servers[0].port) { try await $0.call(#"["set",1]"#) }
+                    servers[0].io.to("r").emit("room", 2)
+                    try await RecoveryClient.connect(servers[1].port, memory) { client in
+                        #expect(client.memory.sid == memory.sid)
+                        if hasHad == 0 { try await client.expect(#"42["me",1]"#) }
+                        try await client.expect(#"42["room",2]"#)
+                    }
+                }
+            }
+        }
+    }
+
     @Test("An event to one socket alone is sent again though its node has heard nothing of the namespace's broadcasts")
     func silentNode() async throws {
         try await RecoveryServers.with(.redis, 2) { servers in

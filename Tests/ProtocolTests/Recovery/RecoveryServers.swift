@@ -113,18 +113,23 @@ enum RecoveryServers {
         _ body: @escaping @Sendable ([TestServer]) async throws -> Void
     ) async throws {
         guard servers.count < count else { return try await body(servers) }
-        let next: @Sendable (TestServer) async throws -> Void = { server in
+        let next: @Sendable (TestServer, RedisClient?) async throws -> Void = { server, client in
             var server = server
             server.prefix = redis.prefix
+            server.redis = client
             try await Self.with(backend, count, redis, servers + [server], engine, change, install, body)
         }
         switch backend {
         case .memory:
-            try await TestServer.with(engine: engine, socketIO: Self.configuration(change), install, next)
+            try await TestServer.with(engine: engine, socketIO: Self.configuration(change), install) {
+                try await next($0, nil)
+            }
         case .redis:
             let configure: (inout RedisConfiguration) -> Void = {
                 $0.commandTimeout = redis.commandTimeout
                 $0.reconnectDelay = .milliseconds(5) ... .milliseconds(20)
+                // One is what an adapter uses at a time; then it can be stopped, see `stalled`.
+                $0.connectionCount = 1
             }
             try await TestRedis.withClient(url: redis.url, configure: configure) { client in
                 try await TestRedis.withSubscriber(url: redis.url, configure: configure) { subscriber in
@@ -140,13 +145,27 @@ enum RecoveryServers {
                             engine: engine,
                             socketIO: Self.configuration(change),
                             adapter: adapter,
-                            install,
-                            next
-                        )
+                            install
+                        ) { try await next($0, client) }
                         tasks.cancelAll()
                     }
                 }
             }
+        }
+    }
+
+    /// While `body` runs, a server that is alone on this Redis hears nothing from it but by Pub/Sub.
+    static func stalled(
+        _ server: TestServer,
+        _ url: String,
+        _ body: (RedisClient) async throws -> Void
+    ) async throws {
+        try await TestRedis.withClient(url: url) { raw in
+            async let stall = server.redis?.send(RedisCommand("BLPOP", "stall", "0"))
+            while try await raw.send(RedisCommand("INFO", "clients")).string?.contains("blocked_clients:1") != true {}
+            try await body(raw)
+            _ = try await raw.send(RedisCommand("RPUSH", "stall", "over"))
+            _ = try await stall
         }
     }
 }
