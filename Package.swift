@@ -385,8 +385,9 @@ let package = Package(
         .testTarget(
             name: "GatewayTests",
             dependencies: [
-                "Gateway", "EngineIOServer", "Events", "Sessions", "OAuth", "Seating", "Redis", "Postgres",
-                "TestSupport", "HoldfastCore", configuration, httpTypes, hummingbird, logging, nioCore, nioHTTP1,
+                "Gateway", "EngineIO", "EngineIOServer", "SocketIO", "Events", "Sessions", "OAuth", "Seating",
+                "WaitingRoom", "Redis", "Postgres", "TestSupport", "HoldfastCore", configuration, httpTypes,
+                hummingbird, logging, nioCore, nioPosix, nioHTTP1,
             ],
             swiftSettings: settings
         ),

@@ -187,10 +187,13 @@ package final class Seating: Sendable {
 
     /// Begins a new life of the event's state in Redis from what PostgreSQL knows. Holds end.
     ///
+    /// - Parameter known: the life that has to end; nothing is done if a later one has begun, and is whole. nil for the
+    ///   one of this moment.
     /// - Returns: false when the event is closed, and needs none.
     @discardableResult
-    package func rebuild(_ event: EventID) async throws -> Bool {
-        let epoch = try await state.rebuild(event, force: true)
+    package func rebuild(_ event: EventID, after known: Int64? = nil) async throws -> Bool {
+        let last = if let known { known } else { try await SeatEpochs.current(of: event, in: state.postgres) }
+        let epoch = try await state.rebuild(event, after: last)
         snapshots.forget(nil, of: event)
         return epoch != nil
     }

@@ -127,6 +127,14 @@ package final class Socket: @unchecked Sendable {
 
     package func emit(prepared: PreparedEvent) { self.sendEvent(prepared.packet) }
 
+    /// Emits what `decide` says on the loop, if anything.
+    ///
+    /// What is emitted on the loop is written at once, and overtakes what other threads have emitted and the loop has not
+    /// come to. Who says something that depends on what was said before decides it here: nothing comes in between.
+    package func emit(deciding decide: @escaping @Sendable () -> PreparedEvent?) {
+        self.onLoop { if let event = decide() { self.sendEvent(event.packet) } }
+    }
+
     /// Emits what the client may miss: it is dropped if the client has not taken what was sent before.
     package var volatile: VolatileSocket { VolatileSocket(socket: self) }
 

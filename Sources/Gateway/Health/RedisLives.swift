@@ -74,7 +74,7 @@ struct RedisLives: Service {
     }
 
     /// - Returns: nil when another instance rebuilds an event, and it has to be seen whether it succeeds.
-    private func look(_ before: Set<String>?) async throws -> Set<String>? {
+    func look(_ before: Set<String>?) async throws -> Set<String>? {
         let replications = try await redis.replications()
         let rows = try await postgres.query(
             """
@@ -111,6 +111,23 @@ struct RedisLives: Service {
         )
     }
 
+    /// The life of the seats that a history of Redis found when it took over, as whoever met it first saw it.
+    private func found(by id: String, _ event: EventID, _ connection: PostgresConnection) async throws -> Int64 {
+        let rows = try await connection.query(
+            """
+            INSERT INTO redis_successions AS known (event_id, replication_id, seat_epoch)
+            SELECT \(event.rawValue)::uuid, \(id),
+                   coalesce((SELECT epoch FROM seat_epochs WHERE event_id = \(event.rawValue)::uuid), 0)
+            ON CONFLICT (event_id) DO UPDATE SET
+                seat_epoch = CASE WHEN known.replication_id = excluded.replication_id THEN known.seat_epoch
+                                  ELSE excluded.seat_epoch END,
+                replication_id = excluded.replication_id
+            RETURNING seat_epoch
+            """
+        )
+        return try rows.first?.decode(Int64.self) ?? 0
+    }
+
     /// - Returns: false when another instance is at it.
     private func rebuild(_ event: EventID, _ id: String, instead remembered: String?) async throws -> Bool {
         // The connection's lock, not a transaction's: Redis is awaited while it is held.
@@ -124,10 +141,11 @@ struct RedisLives: Service {
                 )
                 if try known.first?.decode(String.self) == remembered {
                     logger.notice("redis has another history", metadata: ["event.id": "\(event)"])
-                    // The seats last: whatever fails before is tried again, and a second life of the seats would end
-                    // the holds that were granted since the first.
+                    // Whatever fails is tried again, here or by another instance. A life of the seats that has begun
+                    // in this history stays: a second one would end the holds that were granted since.
+                    let found = try await self.found(by: id, event, connection)
                     try await waitingRoom.rebuild(event)
-                    try await seating.rebuild(event)
+                    try await seating.rebuild(event, after: found)
                     try await note(id, event, instead: remembered)
                 }
             } catch {

@@ -9,11 +9,15 @@ struct SocketIdentity: Sendable {
     let user: UserID
     let session: SessionHandle
     let sessionExpiresAt: ServerTime
+}
 
+extension SocketIdentity {
     init(_ signedIn: SignedIn) {
-        user = signedIn.userID
-        session = signedIn.session.handle
-        sessionExpiresAt = signedIn.session.expiresAt
+        self.init(
+            user: signedIn.userID,
+            session: signedIn.session.handle,
+            sessionExpiresAt: signedIn.session.expiresAt
+        )
     }
 }
 

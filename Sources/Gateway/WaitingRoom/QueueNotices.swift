@@ -35,10 +35,14 @@ struct QueueNotices: Sendable {
         var unsaid: [QueueNotice] = []
         for notice in notices {
             switch notice {
-            case .position:
-                feed.say(notice, in: event) { notice in
-                    guard case .position(let user, _, let position, let total, let eta) = notice else { return }
-                    emit(user, "queue-updated", standing(event, position, total, eta))
+            case .position(let user, _, _, _, _):
+                let listeners = sockets.sockets(of: user)
+                guard !listeners.isEmpty, let prepared = prepare(notice, event) else { continue }
+                for socket in listeners {
+                    socket.emit {
+                        guard let current = feed.current(notice, in: event) else { return nil }
+                        return current == notice ? prepared : prepare(current, event)
+                    }
                 }
             case .lobby(let user, let total):
                 emit(user, "queue-updated", standing(event, nil, total, nil))
@@ -56,6 +60,11 @@ struct QueueNotices: Sendable {
             }
         }
         return unsaid
+    }
+
+    private func prepare(_ notice: QueueNotice, _ event: EventID) -> PreparedEvent? {
+        guard case .position(_, _, let position, let total, let eta) = notice else { return nil }
+        return PreparedEvent("queue-updated", standing(event, position, total, eta))
     }
 
     private func standing(

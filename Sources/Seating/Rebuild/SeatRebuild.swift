@@ -41,9 +41,10 @@ struct SeatRebuild: Sendable {
     /// How long to wait for another instance's rebuild before the caller is told to come back.
     private static let patience: Duration = .seconds(1)
 
+    /// - Parameter known: a life that must be over, however whole Redis seems; nil to mend only what is lost.
     /// - Returns: nil when the event is closed or deleted.
-    func run(force: Bool) async throws -> Int64? {
-        try await alone { try await runLocked($0, force: force) }
+    func run(after known: Int64?) async throws -> Int64? {
+        try await alone { try await runLocked($0, after: known) }
     }
 
     /// Removes the state from Redis.
@@ -88,19 +89,21 @@ struct SeatRebuild: Sendable {
         }
     }
 
-    private func runLocked(_ connection: PostgresConnection, force: Bool) async throws -> Int64? {
+    private func runLocked(_ connection: PostgresConnection, after known: Int64?) async throws -> Int64? {
         let keys = SeatingKeys(event: event)
-        let known = try await connection.query(
+        let lives = try await connection.query(
             """
             SELECT seat_epochs.epoch, events.status = 'closed'
             FROM events LEFT JOIN seat_epochs ON seat_epochs.event_id = events.id
             WHERE events.id = \(event.rawValue)::uuid
             """
         )
-        guard let (current, isClosed) = try known.first?.decode((Int64?, Bool).self) else { return nil }
+        guard let (current, isClosed) = try lives.first?.decode((Int64?, Bool).self) else { return nil }
         let inRedis = try await redis.send(RedisCommand("HGET", RedisArgument(keys.meta), "epoch")).int
         // Rebuilt by another while we came here.
-        if !force, let inRedis, let current, Int64(inRedis) >= current { return Int64(inRedis) }
+        if let inRedis, let current, Int64(inRedis) >= current, known.map({ current > $0 }) ?? true {
+            return Int64(inRedis)
+        }
         if isClosed { return nil }
         // Redis may be ahead when PostgreSQL was restored from a backup; the next life is above both.
         let raised = try await connection.query(

@@ -152,20 +152,24 @@ final class SeatState: Sendable {
 
     /// Begins a new life of the state and returns its epoch. Callers of one process share one rebuild.
     ///
-    /// - Parameter force: also when Redis seems whole, as an operator may ask.
+    /// - Parameter known: a life that must be over, however whole Redis seems.
     /// - Returns: nil when the event is closed or deleted.
-    func rebuild(_ event: EventID, force: Bool = false) async throws -> Int64? {
+    func rebuild(_ event: EventID, after known: Int64? = nil) async throws -> Int64? {
         let rebuild = rebuilding(event)
-        let task = rebuilds.withLock { rebuilds in
-            if let running = rebuilds[event] { return running }
-            // Unstructured, because one caller's cancellation must not fail the others. Each caller awaits it, and it
-            // ends by the stores' deadlines.
-            let task = Task { try await rebuild.run(force: force) }
-            rebuilds[event] = task
-            return task
+        while true {
+            let (task, isOurs) = rebuilds.withLock { rebuilds in
+                if let running = rebuilds[event] { return (running, false) }
+                // Unstructured, because one caller's cancellation must not fail the others. Each caller awaits it, and
+                // it ends by the stores' deadlines.
+                let task = Task { try await rebuild.run(after: known) }
+                rebuilds[event] = task
+                return (task, true)
+            }
+            defer { rebuilds.withLock { if $0[event] == task { $0[event] = nil } } }
+            guard let epoch = try await task.value else { return nil }
+            // Another caller's may have found nothing to mend.
+            if isOurs || known.map({ epoch > $0 }) ?? true { return adopt(epoch, for: event) }
         }
-        defer { rebuilds.withLock { if $0[event] == task { $0[event] = nil } } }
-        return try await task.value.map { adopt($0, for: event) }
     }
 
     private func rebuilding(_ event: EventID) -> SeatRebuild {

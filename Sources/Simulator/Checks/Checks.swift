@@ -113,7 +113,7 @@ package struct Checks: Sendable {
     package mutating func restored(_ fan: Int, _ user: Int, _ message: RestoredMessage, now: Moment) {
         self.restored += 1
         let position = message.queue?.position
-        if let position { self.queue.told(fan, of: user, position: position, at: now) }
+        if let position { self.queue.told(fan, of: user, position: position, way: .restored, at: now) }
         if message.queue?.status == "admitted" {
             self.queue.admitted(user, until: self.moment(message.queue?.expiresAt), at: now)
         }
@@ -168,7 +168,8 @@ package struct Checks: Sendable {
             self.known.insert(user)
             self.tabs.came(fan, user, at: now)
         case .joinQueue, .checkQueue:
-            return self.joined(answer, fan, user, .init(at: sentAt, isHTTP: request.isHTTP), now)
+            let way: QueueOrder.Way = request.isHTTP ? .http(askedAt: sentAt) : .answer(askedAt: sentAt)
+            return self.joined(answer, fan, user, way, sentAt, now)
         case .enter, .select, .bestAvailable, .stand, .extend:
             guard let seats = answer.selectedSeats else { break }
             if !seats.isEmpty, let expiresAt = answer.expiresAt, case .select = request {
@@ -235,14 +236,15 @@ package struct Checks: Sendable {
         _ answer: FanAnswer,
         _ fan: Int,
         _ user: Int,
-        _ asked: QueueOrder.Asked,
+        _ way: QueueOrder.Way,
+        _ sentAt: Moment,
         _ now: Moment
     ) -> Duration? {
         switch answer.status {
         case "waiting", "lobby":
-            self.queue.joined(user, isDrawn: answer.status == "lobby" || self.venue.isLobby, sentAt: asked.at, at: now)
+            self.queue.joined(user, isDrawn: answer.status == "lobby" || self.venue.isLobby, sentAt: sentAt, at: now)
             guard let position = answer.position else { return nil }
-            return self.queue.told(fan, of: user, position: position, asked: asked, at: now)
+            return self.queue.told(fan, of: user, position: position, way: way, at: now)
         case "admitted":
             if answer.expiresAt != nil { self.queue.admitted(user, until: self.moment(answer.expiresAt), at: now) }
         default: break

@@ -30,13 +30,34 @@ package struct QueueOrder: Sendable {
         let stay: Int
         let position: Int
         let at: Moment
-        let isHTTP: Bool
+        let way: Way
     }
 
-    /// What a fan asked to be told.
-    package struct Asked: Sendable {
-        let at: Moment
-        let isHTTP: Bool
+    /// How a place is told.
+    package enum Way: Sendable, CustomStringConvertible {
+        case message
+        case restored
+        /// To who asked at that moment.
+        case answer(askedAt: Moment)
+        case http(askedAt: Moment)
+
+        var isHTTP: Bool { if case .http = self { true } else { false } }
+
+        var askedAt: Moment? {
+            switch self {
+            case .message, .restored: nil
+            case .answer(let moment), .http(let moment): moment
+            }
+        }
+
+        package var description: String {
+            switch self {
+            case .message: "by a message"
+            case .restored: "with the connection"
+            case .answer(let moment): "as asked at \(moment.text)"
+            case .http(let moment): "by HTTP as asked at \(moment.text)"
+            }
+        }
     }
 
     private struct Admission {
@@ -121,26 +142,25 @@ package struct QueueOrder: Sendable {
 
     /// A place that was told to a fan, by an answer or by a message.
     ///
-    /// - Parameter asked: nil for a message that comes by itself.
     /// - Returns: how old the news is: how long ago the last of those who had to go for it was seen to go.
     @discardableResult
     package mutating func told(
         _ fan: Int,
         of user: Int,
         position: Int,
-        asked: Asked? = nil,
+        way: Way = .message,
         at: Moment
     ) -> Duration? {
         guard var stay = self.stays[user], stay.admittedAt == nil else { return nil }
         if let ended = self.lastEnded[user], at < ended + Self.settling { return nil }
-        let word = Word(stay: stay.number, position: position, at: at, isHTTP: asked?.isHTTP == true)
+        let word = Word(stay: stay.number, position: position, at: at, way: way)
         let before = self.words[fan, default: []]
-            .filter { $0.stay == stay.number && Self.binds($0, word, asked) }
+            .filter { $0.stay == stay.number && Self.binds($0, word) }
             .min { $0.position < $1.position }
         if let before, position > before.position {
             let words =
-                "place \(before.position) was told at \(before.at.text)\(before.isHTTP ? " by HTTP" : ""), "
-                + "then \(position)\(word.isHTTP ? " by HTTP" : "")"
+                "fan \(fan): place \(before.position) was told at \(before.at.text) \(before.way), then \(position) "
+                + "\(way)"
             self.breaches.append(Breach(.positionWorse, fans: [user], at: at, words))
         }
         self.words[fan, default: []].append(word)
@@ -156,9 +176,9 @@ package struct QueueOrder: Sendable {
     }
 
     /// Whether `later` must not be worse than `earlier`: both came by socket, or the fan knew when asking.
-    private static func binds(_ earlier: Word, _ later: Word, _ asked: Asked?) -> Bool {
-        if !earlier.isHTTP, !later.isHTTP { return true }
-        return asked.map { earlier.at <= $0.at } ?? false
+    private static func binds(_ earlier: Word, _ later: Word) -> Bool {
+        if !earlier.way.isHTTP, !later.way.isHTTP { return true }
+        return later.way.askedAt.map { earlier.at <= $0 } ?? false
     }
 
     package mutating func admitted(_ user: Int, until: Moment, at: Moment) {

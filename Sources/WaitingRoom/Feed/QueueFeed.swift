@@ -17,7 +17,7 @@ import Synchronization
 ///   callback has returned from the time before, at most one position per person: the newest wins.
 ///
 /// A position never gets worse for a person on this instance, whatever answers and notices cross each other: both go
-/// through the room, which remembers what was told last. Nor does it for a client that moves to another instance, for
+/// through the room, which remembers what was told last, and a notice does when it is written. Nor does it for a client that moves to another instance, for
 /// its first answer there is read from Redis, and nothing that was announced before is ahead of that. Two tabs on two
 /// instances are up to a tick apart from each other.
 package final class QueueFeed: Service {
@@ -69,14 +69,12 @@ package final class QueueFeed: Service {
         rooms.withLock { $0[event]?.feed.answering(user, standing, now: .now) ?? standing }
     }
 
-    /// Says a notice as it is right now, or not at all if it no longer is.
+    /// A notice as it is to be said right now; nil if not at all any more.
     ///
-    /// - Parameter body: hands a message to sockets. It runs under the feed's lock, so that no answer comes in between,
-    ///   and must not wait nor call the feed.
-    package func say(_ notice: QueueNotice, in event: EventID, _ body: (QueueNotice) -> Void) {
-        rooms.withLock { rooms in
-            if let notice = rooms[event]?.feed.current(notice) { body(notice) }
-        }
+    /// Ask on the socket's loop, where its answers are written, and write it there: an answer that was ready later may
+    /// leave earlier.
+    package func current(_ notice: QueueNotice, in event: EventID) -> QueueNotice? {
+        rooms.withLock { $0[event]?.feed.current(notice) }
     }
 
     package func run() async throws {
