@@ -66,7 +66,7 @@ struct QueueStore: Sendable {
                     """
                     SELECT user_id, qseq FROM queue_entries
                     WHERE event_id = \(event.rawValue)::uuid AND user_id = ANY(\(names)::text[])
-                      AND state IN ('lobby', 'waiting', 'admitted')
+                      AND coalesce(state IN ('lobby', 'waiting', 'admitted'), false)
                     """
                 )
                 qseqs.merge(try Self.places(rows)) { $1 }
@@ -75,6 +75,9 @@ struct QueueStore: Sendable {
         }
     }
 
+    /// Each person is looked for by themselves, in the index of people. PostgreSQL knows nothing of a line that has just
+    /// grown, and would rather read all of it, each time: `coalesce` keeps the indices of the line out of its sight.
+    ///
     /// - Returns: those who were given a place now.
     private static func insert(
         _ names: [String],
@@ -92,12 +95,13 @@ struct QueueStore: Sendable {
                        CASE WHEN \(head.isLobby) THEN 'lobby' ELSE 'waiting' END,
                        CASE WHEN \(head.isLobby) THEN gen_random_uuid() END
                 FROM unnest(\(names)::text[]) WITH ORDINALITY AS w (user_id, place)
-                JOIN users ON users.user_id = w.user_id
-                WHERE NOT EXISTS (
-                    SELECT 1 FROM queue_entries e
+                WHERE (SELECT true FROM users u WHERE u.user_id = w.user_id)
+                  AND (
+                    SELECT true FROM queue_entries e
                     WHERE e.event_id = \(event.rawValue)::uuid AND e.user_id = w.user_id
-                      AND e.state IN ('lobby', 'waiting', 'admitted')
-                )
+                      AND coalesce(e.state IN ('lobby', 'waiting', 'admitted'), false)
+                    LIMIT 1
+                  ) IS NULL
                 RETURNING user_id, qseq
             ), raised AS (
                 UPDATE queues SET next_qseq = next_qseq + (SELECT count(qseq) FROM added)
