@@ -33,10 +33,24 @@ package struct Slices: Sendable {
     package let seating: Seating
     package let orders: Orders
 
+    /// One connection for each event loop, four at most, and 4,096 commands in flight over all of them.
+    ///
+    /// A second connection on a loop carries nothing sooner: it only makes two system calls of what one would have taken,
+    /// here and in Redis.
+    static func redisConfiguration(url: String, loops: Int) throws(RedisError) -> RedisConfiguration {
+        var configuration = try RedisConfiguration(url: url)
+        configuration.connectionCount = min(max(loops, 1), 4)
+        configuration.maxInFlight = 4_096 / configuration.connectionCount
+        return configuration
+    }
+
     package init(settings: Settings, eventLoopGroup: any EventLoopGroup, logger: Logger) async throws {
         postgres = PostgresClient(configuration: try PostgresConfiguration(url: settings.databaseURL), logger: logger)
         redis = RedisClient(
-            configuration: try RedisConfiguration(url: settings.redisURL),
+            configuration: try Self.redisConfiguration(
+                url: settings.redisURL,
+                loops: Array(eventLoopGroup.makeIterator()).count
+            ),
             eventLoopGroup: eventLoopGroup,
             logger: logger
         )

@@ -3,7 +3,7 @@
 People change their minds: each request takes a seat and gives one back. Alone each has an event of their own; in company
 64 look at one seat map, so each seat is 64 sends. There are 256 of them, because nobody may send more than 100 events a
 second. Beside it the same script with the same work straight from
-redis-benchmark, and python-socketio with a plain SET NX for each seat. Redis and the generator share the other core.
+redis-benchmark, and python-socketio with a plain SET NX for each seat. Both stores and the generator share the other core.
 """
 
 import base64
@@ -52,7 +52,9 @@ class Service:
         # Without the events of runs before: each open event is looked after, whether somebody chooses seats there or not.
         subprocess.run([*services, "stop", self.folder], check=False, stdout=subprocess.DEVNULL)
         shutil.rmtree(self.folder, ignore_errors=True)
-        subprocess.run([*services, "start", self.folder], check=True, stdout=subprocess.DEVNULL)
+        # PostgreSQL stays where Redis is: the server's core is the server's alone.
+        start = pinned(self.bench.generator_core, [*services, "start", self.folder])
+        subprocess.run(start, check=True, stdout=subprocess.DEVNULL)
         try:
             lines = (self.folder / "env").read_text().replace("export ", "").splitlines()
             found = dict(line.split("=", 1) for line in lines if "=" in line)

@@ -2,6 +2,7 @@ import Configuration
 import Foundation
 import Logging
 import OAuth
+import Redis
 import Testing
 
 @testable import Gateway
@@ -20,6 +21,16 @@ import Testing
         return try Settings(
             config: ConfigReader(provider: EnvironmentVariablesProvider(environmentVariables: variables))
         )
+    }
+
+    @Test(
+        "However many event loops there are, Redis is asked 4,096 things at once over at most four connections",
+        arguments: [(0, 1), (1, 1), (2, 2), (4, 4), (64, 4)]
+    )
+    func redisConnections(loops: Int, connections: Int) throws {
+        let configuration = try Slices.redisConfiguration(url: "redis://localhost/0", loops: loops)
+        #expect(configuration.connectionCount == connections)
+        #expect(configuration.maxInFlight == 4_096 / connections)
     }
 
     @Test("Three variables are enough, and the rest is as documented")

@@ -100,8 +100,8 @@ struct AccessTokenCodec: Sendable {
     private static func header(of token: String) -> AccessTokenHeader? {
         let parts = token.split(separator: ".", omittingEmptySubsequences: false)
         // Both other parts in their only spelling: one token, one fingerprint.
-        guard parts.count == 3, let header = decodeBase64URL(String(parts[0])),
-            decodeBase64URL(String(parts[1])) != nil, decodeBase64URL(String(parts[2]))?.count == 32
+        guard parts.count == 3, let header = decodeBase64URL(parts[0]), decodeBase64URL(parts[1]) != nil,
+            decodeBase64URL(parts[2])?.count == 32
         else { return nil }
         return try? JSONDecoder().decode(AccessTokenHeader.self, from: Data(header))
     }

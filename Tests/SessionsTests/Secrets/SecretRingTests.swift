@@ -39,6 +39,20 @@ import Testing
         #expect(sealer.open([], context: "here") == nil)
     }
 
+    @Test("Bytes survive base64url, whatever they are and however many, in its alphabet and without padding")
+    func base64URLRoundTrip() {
+        for count in 0..<70 {
+            for first in [0, 62, 191, 250] {
+                let bytes = (0..<count).map { UInt8(truncatingIfNeeded: first + 5 * $0) }
+                let text = base64URL(bytes)
+                #expect(text.utf8.count == (count * 4 + 2) / 3)
+                #expect(!text.contains { "+/=".contains($0) })
+                #expect(decodeBase64URL(text) == bytes)
+            }
+        }
+        #expect(base64URL([0xFB, 0xEF, 0xFF, 0xFE]) == "--___g")
+    }
+
     @Test("A text that base64url would not write is not read", arguments: ["A", "AB", "AA=", "+/", "AA\n", "é"])
     func oneSpelling(text: String) { #expect(decodeBase64URL(text) == nil) }
 
