@@ -59,16 +59,8 @@ enum CommandContext {
 }
 
 extension Slices {
-    /// Whoever types commands has no account: the audit log names the operator by the action.
-    func record(_ action: String, of event: EventID, _ facts: [String: String] = [:]) async throws {
-        try await AuditLog(postgres: postgres).record(
-            action,
-            actor: nil,
-            subject: nil,
-            address: nil,
-            facts: facts.merging(["event": event.rawValue]) { $1 }
-        )
-    }
+    /// What an operator does is audited as what an administrator does.
+    var audit: AuditLog { AuditLog(postgres: postgres) }
 }
 
 /// The folders that travel with the binary: `Migrations` and `Web`.

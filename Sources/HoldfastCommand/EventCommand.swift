@@ -5,6 +5,7 @@ import Gateway
 import HoldfastCore
 import Orders
 import Seating
+import Sessions
 import WaitingRoom
 
 struct EventCommand: AsyncParsableCommand {
@@ -26,7 +27,7 @@ struct EventCommand: AsyncParsableCommand {
             }
             try await CommandContext.withSlices { slices in
                 let event = try await slices.events.create(EventFile(json: data))
-                try await slices.record("operator.event.created", of: event.id)
+                try await slices.audit.record("operator.event.created", of: event.id)
                 print(event.id)
             }
         }
@@ -94,7 +95,7 @@ struct EventCommand: AsyncParsableCommand {
                 }
                 try await slices.seating.forget(id)
                 try await slices.waitingRoom.forget(id)
-                try await slices.record("operator.event.archived", of: id)
+                try await slices.audit.record("operator.event.archived", of: id)
                 print("archived \(id)")
             }
         }
@@ -106,7 +107,7 @@ struct EventCommand: AsyncParsableCommand {
             guard let event = try await slices.events.setStatus(event, status) else {
                 throw CommandFailure("there is no event \(id)")
             }
-            try await slices.record("operator.event.status", of: event.id, ["status": status.rawValue])
+            try await slices.audit.record("operator.event.status", of: event.id, facts: ["status": status.rawValue])
             print("\(event.id)  \(event.status.rawValue)")
         }
     }

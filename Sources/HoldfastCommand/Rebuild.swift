@@ -3,6 +3,7 @@ import Events
 import Gateway
 import HoldfastCore
 import Seating
+import Sessions
 import WaitingRoom
 
 struct Rebuild: AsyncParsableCommand {
@@ -26,7 +27,7 @@ struct Rebuild: AsyncParsableCommand {
                 return print("nothing to rebuild: \(id) is closed, and its seats are read from PostgreSQL")
             }
             _ = try await slices.waitingRoom.state(of: event)
-            try await slices.record("operator.event.rebuilt", of: id)
+            try await slices.audit.record("operator.event.rebuilt", of: id)
             print("rebuilt \(id)")
         }
     }

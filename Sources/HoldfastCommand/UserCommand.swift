@@ -57,7 +57,7 @@ struct UserCommand: AsyncParsableCommand {
                 )
                 switch outcome {
                 case .registered(let user):
-                    try await AuditLog(postgres: slices.postgres).record(
+                    try await slices.audit.record(
                         "operator.account.created",
                         actor: nil,
                         subject: user.userID,

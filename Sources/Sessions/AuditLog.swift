@@ -38,6 +38,20 @@ package struct AuditLog: Sendable {
         )
     }
 
+    /// What was done to an event: it stands among the facts, by which its entries are found.
+    ///
+    /// - Parameter actor: nil for who types commands on the server and has no account.
+    package func record(
+        _ action: String,
+        of event: EventID,
+        actor: UserID? = nil,
+        address: String? = nil,
+        facts: [String: String] = [:]
+    ) async throws(PostgresError) {
+        let facts = facts.merging(["event": event.rawValue]) { _, event in event }
+        try await record(action, actor: actor, subject: nil, address: address, facts: facts)
+    }
+
     static func insertion(
         _ action: String,
         actor: UserID?,

@@ -255,9 +255,14 @@ package final class Socket: @unchecked Sendable {
     ///
     /// If the adapter has lost its store, the socket is a member all the same and the subscription follows.
     package func join(_ rooms: String...) async {
-        for room in rooms {
-            await withCheckedContinuation { continuation in
-                self.onLoop { self.shard.join(self, room) { continuation.resume() } }
+        await withCheckedContinuation { continuation in
+            self.onLoop {
+                let stored = rooms.map { room in
+                    let stored = self.eventLoop.makePromise(of: Void.self)
+                    self.shard.join(self, room) { stored.succeed() }
+                    return stored.futureResult
+                }
+                EventLoopFuture.andAllComplete(stored, on: self.eventLoop).whenComplete { _ in continuation.resume() }
             }
         }
         for room in rooms { await self.namespace.server.adapter?.ready(room, namespace: self.namespace.name) }

@@ -39,12 +39,6 @@ extension AuditLog {
         _ context: GatewayContext,
         _ facts: [String: String] = [:]
     ) async throws {
-        try await record(
-            action,
-            actor: admin.userID,
-            subject: nil,
-            address: context.ipAddress,
-            facts: facts.merging(["event": event.rawValue]) { _, event in event }
-        )
+        try await record(action, of: event, actor: admin.userID, address: context.ipAddress, facts: facts)
     }
 }

@@ -73,8 +73,10 @@ struct OwnBroadcasts {
     /// Nobody here is in the room of this channel any more: what it brings need not be waited for.
     mutating func stoppedListening(to channel: String) { self.awaited = self.awaited.filter { $0.value != channel } }
 
-    /// No longer waits for broadcasts up to this number; `nil`: for any. Pub/Sub has lost them, or is too slow.
-    mutating func giveUp(on id: Int? = nil) { self.awaited = self.awaited.filter { $0.key > id ?? self.last } }
+    /// No longer waits for broadcasts up to this number: Pub/Sub has lost them, or is too slow.
+    mutating func giveUp(on id: Int = .max) { self.awaited = self.awaited.filter { $0.key > id } }
+
+    var hasWaiting: Bool { !self.waiting.isEmpty }
 
     /// What waits for nothing any more, in order.
     mutating func takeReady() -> [Action] {

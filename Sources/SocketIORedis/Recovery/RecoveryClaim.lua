@@ -36,7 +36,7 @@ end
 local claim = redis.call("HINCRBY", KEYS[2], "claims", 1)
 redis.call("HSET", KEYS[2], "owner", ARGV[2], "open", 1, "seen", digits(broadcast) .. "-" .. digits(d))
 -- What it has had is counted, also what could not be kept.
-if d > tonumber(session.d) then redis.call("HSET", KEYS[2], "d", digits(d)) end
+redis.call("HSET", KEYS[2], "d", digits(math.max(d, tonumber(session.d))))
 redis.call("PEXPIRE", KEYS[2], ARGV[3])
 if session.open == "1" then
     redis.call("SPUBLISH", ARGV[4], "\243" .. ARGV[5] .. "\n" .. claim)

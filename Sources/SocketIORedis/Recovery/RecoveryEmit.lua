@@ -17,8 +17,9 @@ if session[1] == ARGV[2] then
         redis.call("HSET", KEYS[2], "d", ARGV[5])
     end
 elseif session[1] then
-    local broadcast, d = string.match(session[2] or "0-0", "^(%d+)-(%d+)$")
-    broadcast, d = tonumber(broadcast) - tonumber(ARGV[4]), tonumber(d) - tonumber(ARGV[5])
-    if broadcast < 0 or broadcast == 0 and d < 0 then moved = 1 end
+    local seen, seen_d = string.match(session[2] or "0-0", "^(%d+)-(%d+)$")
+    local broadcast, d = tonumber(ARGV[4]), tonumber(ARGV[5])
+    seen, seen_d = tonumber(seen), tonumber(seen_d)
+    if broadcast > seen or broadcast == seen and d > seen_d then moved = 1 end
 end
 return {epoch, digits(n), moved}

@@ -186,8 +186,11 @@ final class RedisRecoveryStore: RecoveryStore, Sendable {
 
     /// The last member of a room has left. Called under its namespace's lock: what waited runs later.
     func stoppedListening(to channel: String) {
-        self.state.withLock { $0.ownBroadcasts.stoppedListening(to: channel) }
-        self.link.server()?.anyEventLoop.execute { self.runReady() }
+        let hasWaiting = self.state.withLock { state in
+            state.ownBroadcasts.stoppedListening(to: channel)
+            return state.ownBroadcasts.hasWaiting
+        }
+        if hasWaiting { self.link.server()?.anyEventLoop.execute { self.runReady() } }
     }
 
     /// What was published while the connection was down does not come any more.

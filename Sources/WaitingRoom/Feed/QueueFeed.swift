@@ -17,9 +17,9 @@ import Synchronization
 ///   callback has returned from the time before, at most one position per person: the newest wins.
 ///
 /// A position never gets worse for a person on this instance, whatever answers and notices cross each other: both go
-/// through the room, which remembers what was told last, and a notice does when it is written. Nor does it for a client that moves to another instance, for
-/// its first answer there is read from Redis, and nothing that was announced before is ahead of that. Two tabs on two
-/// instances are up to a tick apart from each other.
+/// through the room, which remembers what was told last, and a notice does when it is written. Nor does it for a client
+/// that moves to another instance, for its first answer there is read from Redis, and nothing that was announced before
+/// is ahead of that. Two tabs on two instances are up to a tick apart from each other.
 package final class QueueFeed: Service {
     /// - Returns: the admissions that could not be said, as a store was away; they come again.
     package typealias Notify = @Sendable (QueueFeed, EventID, [QueueNotice]) async -> [QueueNotice]
