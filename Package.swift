@@ -88,7 +88,7 @@ let package = Package(
         ),
         .target(
             name: "Postgres",
-            dependencies: ["CLibPQ", "ConnectionPool", logging, lifecycle, metrics, crypto],
+            dependencies: ["CLibPQ", "COpenSSL", "ConnectionPool", logging, lifecycle, metrics, crypto],
             swiftSettings: settingsOverC
         ),
 
@@ -284,7 +284,7 @@ let package = Package(
         ),
         .testTarget(
             name: "PostgresTests",
-            dependencies: ["Postgres", "TestSupport", logging],
+            dependencies: ["Postgres", "COpenSSL", "TestSupport", logging],
             swiftSettings: settings
         ),
         .testTarget(
@@ -337,7 +337,7 @@ let package = Package(
         ),
         .testTarget(
             name: "AccountsTests",
-            dependencies: ["Accounts", "TestSupport", "HoldfastCore", "Postgres", logging],
+            dependencies: ["Accounts", "COpenSSL", "TestSupport", "HoldfastCore", "Postgres", logging],
             swiftSettings: settings
         ),
         .testTarget(

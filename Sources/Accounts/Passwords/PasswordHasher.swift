@@ -1,3 +1,4 @@
+import COpenSSL
 import Foundation
 
 /// Why a password could not be looked at.
@@ -32,6 +33,7 @@ package final class PasswordHasher: Sendable {
     ///   - threads: hashes at one time, each with `128 × 2^logN × r` bytes.
     ///   - maxWaiting: callers in line behind them; past it `.busy`.
     package init(parameters: ScryptParameters = .standard, threads: Int = 2, maxWaiting: Int = 64) {
+        openssl_keep_until_process_ends()
         self.parameters = parameters
         queue = HashingQueue(threads: threads, maxWaiting: maxWaiting)
         decoy = PasswordHash(

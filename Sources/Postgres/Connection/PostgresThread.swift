@@ -1,3 +1,4 @@
+import COpenSSL
 import Dispatch
 import Glibc
 import Synchronization
@@ -22,6 +23,7 @@ final class PostgresThread: SerialExecutor {
     ///
     /// - Throws: ``PostgresError`` with code `connection` if the system has no thread left.
     init() throws(PostgresError) {
+        openssl_keep_until_process_ends()
         // The thread owns one reference to the executor and gives it back when it ends.
         let context = unsafe Unmanaged.passRetained(self)
         // libpq with TLS and Kerberos stays far below 1 MiB; the default would reserve 8.
