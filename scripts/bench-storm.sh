@@ -6,7 +6,7 @@
 #   BENCH_ONLY="return" make bench-storm      or slow, overload
 #
 # Sizes: BENCH_STORM_PEOPLE=10000 (as many as the file limit allows), BENCH_ROUNDS=3, BENCH_STORM_SECONDS=6,
-# BENCH_FANOUT_RATE=100, BENCH_STORM_ARRIVALS=120000, BENCH_STORM_CONNECTIONS=4000,
+# BENCH_FANOUT_RATE=100, BENCH_STORM_ARRIVALS=300000, BENCH_STORM_CONNECTIONS=9000,
 # BENCH_STORM_HELD_MS=100 (the p99 that a rate has to hold).
 # HOLDFAST_BINARY and FIXTURE_BINARY are used as they are if both are set; otherwise the release is built.
 set -euo pipefail

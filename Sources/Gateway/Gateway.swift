@@ -120,7 +120,11 @@ package struct Gateway: Sendable {
         )
         let origins = OriginPolicy(allowed: settings.corsOrigins)
         let drain = DrainState()
-        let load = LoadGuard(most: settings.maxRequestsInFlight, origins: origins)
+        let load = LoadGuard(
+            .init(most: settings.maxRequestsInFlight),
+            origins: origins,
+            eventLoop: eventLoopGroup.next()
+        )
         let presence = Presence(redis: slices.redis, stateTTL: settings.stateTTL)
         let oauth = try settings.externalAuth.map { configuration in
             try OAuthFront(

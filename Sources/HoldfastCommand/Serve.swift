@@ -29,7 +29,7 @@ struct Serve: AsyncParsableCommand {
               MAX_SESSIONS_PER_USER              with allow; the oldest goes [10]
               REQUIRED_GROUP                     only members of it, and administrators, may use the service [unset]
               MAX_CONNECTIONS_PER_ADDRESS        sockets of one address [10000]
-              MAX_REQUESTS_IN_FLIGHT             requests and socket events at once; more get 503 [4096]
+              MAX_REQUESTS_IN_FLIGHT             requests and socket events at work and in line; more get 503 [4096]
               STATE_TTL                          seconds a user's state outlives the last activity [3600]
               DRAIN_NOTICE_SECONDS               seconds of serving on after SIGTERM, until balancers notice [5]
               HOLDFAST_INSTANCE                  name in logs [host:port]

@@ -33,8 +33,9 @@ SECONDS = size("STORM_SECONDS", 6.0)
 SUBSCRIBERS, RATE = 1_000, size("FANOUT_RATE", 100.0)
 # The fixture lets 8 MiB wait for a client, so that nobody is cut off within a run: a tenth reads nothing all the time.
 MESSAGE_SIZES = (200, 1_000)
-ARRIVALS = size("STORM_ARRIVALS", 120_000)
-CONNECTIONS = size("STORM_CONNECTIONS", 4_000)
+ARRIVALS = size("STORM_ARRIVALS", 300_000)
+# More than wait at once: with fewer, arrivals would wait for a connection here instead of in line there.
+CONNECTIONS = size("STORM_CONNECTIONS", 9_000)
 ONLY = size("ONLY", "").split()
 # What the issue asks for.
 RETURN_SECONDS, RETURN_SHARE = 60, 0.999

@@ -37,7 +37,12 @@ final class RawClient {
         let channel =
             try await bootstrap
             .connect(host: "127.0.0.1", port: port) { channel in
-                channel.eventLoop.makeCompletedFuture { try Channel(wrappingChannelSynchronously: channel) }
+                channel.eventLoop.makeCompletedFuture {
+                    try Channel(
+                        wrappingChannelSynchronously: channel,
+                        configuration: .init(isOutboundHalfClosureEnabled: true)
+                    )
+                }
             }
         return try await channel.executeThenClose { inbound, outbound in
             try await body(RawClient(inbound, outbound))
@@ -99,6 +104,9 @@ final class RawClient {
     func send(bytes: [UInt8]) async throws { try await self.outbound.write(ByteBuffer(bytes: bytes)) }
     func send(text: String) async throws { try await self.send(bytes: Self.masked(0x81, Array(text.utf8))) }
     func send(binary: [UInt8]) async throws { try await self.send(bytes: Self.masked(0x82, binary)) }
+
+    /// Says that nothing more comes, and still reads.
+    func finish() { self.outbound.finish() }
 
     private func more() async throws -> Bool {
         do {

@@ -2,40 +2,64 @@ import EngineIOServer
 import Hummingbird
 import NIOCore
 import NIOHTTP1
+import ServiceLifecycle
 import Synchronization
 import Testing
 
 /// What goes on to the HTTP server, and what its connection refuses.
 @Suite(.timeLimit(.minutes(20))) struct RequestGateTests {
-    /// Lets so many requests be under way.
+    /// Lets so many requests be under way, makes as many wait, and refuses the others.
     private final class Door: Sendable {
-        let state = Mutex((judged: 0, underWay: 0, begun: 0))
-        let most: Int
-        init(most: Int) { self.most = most }
+        private struct State {
+            var (judged, underWay, begun, left) = (0, 0, 0, 0)
+            var line: [@Sendable (DirectAnswer?) -> Void] = []
+        }
+
+        private let state = Mutex(State())
+        private let most: Int
+        private let mostInLine: Int
+
+        init(most: Int, inLine: Int = 0) { (self.most, self.mostInLine) = (most, inLine) }
 
         var underWay: Int { self.state.withLock { $0.underWay } }
         var begun: Int { self.state.withLock { $0.begun } }
         var judged: Int { self.state.withLock { $0.judged } }
+        var inLine: Int { self.state.withLock { $0.line.count } }
+        /// Of those who waited, and were not refused.
+        var left: Int { self.state.withLock { $0.left } }
+
+        private static let refusal = DirectAnswer(
+            status: .serviceUnavailable,
+            fields: [("Retry-After", "3")],
+            body: ByteBuffer(string: "later")
+        )
 
         var gate: RequestGate {
             RequestGate(
                 judge: { head in
                     self.state.withLock { $0.judged += 1 }
-                    if head.uri == "/free" { return .uncounted }
-                    guard self.underWay >= self.most else { return .counted }
-                    let fields = [("Retry-After", "3")]
-                    return .refused(
-                        DirectAnswer(status: .serviceUnavailable, fields: fields, body: ByteBuffer(string: "later"))
-                    )
+                    if head.uri == "/free" { return .passes }
+                    return self.underWay >= self.most && self.mostInLine == 0 ? .refused(Self.refusal) : .asks
                 },
-                begin: {
-                    self.state.withLock {
-                        $0.underWay += 1
-                        $0.begun += 1
+                enter: { _, decided in
+                    self.state.withLock { state in
+                        if state.underWay < self.most {
+                            state.underWay += 1
+                            state.begun += 1
+                            return .goes { self.state.withLock { $0.underWay -= 1 } }
+                        }
+                        guard state.line.count < self.mostInLine else { return .refused(Self.refusal) }
+                        state.line.append(decided)
+                        return .waits { self.state.withLock { $0.left += 1 } }
                     }
-                },
-                end: { self.state.withLock { $0.underWay -= 1 } }
+                }
             )
+        }
+
+        /// Decides about the first in line.
+        func decide(letIn: Bool) {
+            let first = self.state.withLock { $0.line.removeFirst() }
+            first(letIn ? nil : Self.refusal)
         }
     }
 
@@ -50,6 +74,9 @@ import Testing
                 return "done"
             }
             for path in ["quick", "free"] { router.on(RouterPath(path), method: .get) { _, _ in "quick" } }
+            router.post("large") { request, _ in
+                "\(try await request.body.collect(upTo: 200_000).readableBytes)"
+            }
             router.post("body") { request, _ in
                 String(buffer: try await request.body.collect(upTo: 100))
             }
@@ -63,8 +90,8 @@ import Testing
     }
 
     /// Awaits what another connection's loop does; the suite's limit ends it.
-    private static func until(_ isSo: () -> Bool) async throws {
-        while !isSo() { try await Task.sleep(for: .milliseconds(2)) }
+    private static func until(_ isSo: () async -> Bool) async throws {
+        while !(await isSo()) { try await Task.sleep(for: .milliseconds(2)) }
     }
 
     @Test("Past the bound a connection refuses at once, keeps going, and lets in again when others are done")
@@ -118,5 +145,119 @@ import Testing
             slow.opened.continuation.finish()
             try await Self.until { door.underWay == 0 }
         }
+    }
+
+    @Test("Who waits gets their answer when it is their turn, what they sent after it comes after it")
+    func line() async throws {
+        let (door, slow) = (Door(most: 1, inLine: 2), Slow())
+        try await TestServer.with(gate: door.gate, router: slow.router, { _ in }) { server in
+            try await RawClient.connect(server.port) { busy in
+                try await busy.send(Self.request("/slow"))
+                try await Self.until { door.underWay == 1 }
+                try await RawClient.connect(server.port) { other in
+                    let both = Self.request("/body", method: "POST", length: 4) + "four" + Self.request("/free")
+                    try await other.send(both)
+                    try await Self.until { door.inLine == 1 }
+                    // The next one has not been looked at.
+                    #expect(door.judged == 2)
+                    door.decide(letIn: true)
+                    #expect(try await other.answer().text == "four")
+                    #expect(try await other.answer().text == "quick")
+                    try await Self.until { door.left == 1 }
+                    // Refused in line, the connection lives on.
+                    try await other.send(Self.request("/quick"))
+                    try await Self.until { door.inLine == 1 }
+                    door.decide(letIn: false)
+                    #expect(try await other.answer().status == 503)
+                    try await other.send(Self.request("/free"))
+                    #expect(try await other.answer().status == 200)
+                }
+                slow.opened.continuation.yield()
+                #expect(try await busy.answer().status == 200)
+            }
+        }
+    }
+
+    @Test("Who is lost in line leaves it, and who only says no more gets their answer")
+    func leavingTheLine() async throws {
+        let (door, slow) = (Door(most: 1, inLine: 2), Slow())
+        try await TestServer.with(gate: door.gate, router: slow.router, { _ in }) { server in
+            try await RawClient.connect(server.port) { busy in
+                try await busy.send(Self.request("/slow"))
+                try await Self.until { door.underWay == 1 }
+                try await RawClient.connect(server.port) { lost in
+                    try await lost.send(Self.request("/quick"))
+                    try await Self.until { door.inLine == 1 }
+                    // What is no HTTP ends it.
+                    try await lost.send("\u{1}\r\n\r\n")
+                    #expect(try await lost.rest() == "")
+                }
+                try await Self.until { door.left == 1 }
+                door.decide(letIn: true)
+                try await RawClient.connect(server.port) { silent in
+                    try await silent.send(Self.request("/quick"))
+                    try await Self.until { door.inLine == 1 }
+                    silent.finish()
+                    door.decide(letIn: true)
+                    #expect(try await silent.answer().status == 200)
+                }
+                slow.opened.continuation.yield()
+                #expect(try await busy.answer().status == 200)
+            }
+        }
+    }
+
+    @Test("A large request asks before it is whole, and one that is refused ends its connection")
+    func large() async throws {
+        let (door, slow) = (Door(most: 1, inLine: 1), Slow())
+        try await TestServer.with(gate: door.gate, router: slow.router, { _ in }) { server in
+            try await RawClient.connect(server.port) { busy in
+                try await busy.send(Self.request("/slow"))
+                try await Self.until { door.underWay == 1 }
+                try await RawClient.connect(server.port) { large in
+                    try await large.send(Self.request("/large", method: "POST", length: 100_000))
+                    try await large.send(String(repeating: "x", count: 70_000))
+                    try await Self.until { door.inLine == 1 }
+                    door.decide(letIn: true)
+                    try await large.send(String(repeating: "y", count: 30_000))
+                    #expect(try await large.answer().text == "100000")
+                }
+                try await RawClient.connect(server.port) { refused in
+                    try await refused.send(Self.request("/large", method: "POST", length: 100_000))
+                    try await refused.send(String(repeating: "x", count: 70_000))
+                    try await Self.until { door.inLine == 1 }
+                    door.decide(letIn: false)
+                    let answer = try await refused.answer()
+                    #expect(answer.status == 503)
+                    #expect(answer.field("Connection") == "close")
+                }
+                slow.opened.continuation.yield()
+                #expect(try await busy.answer().status == 200)
+            }
+        }
+    }
+
+    @Test("A server that leaves answers those in line first")
+    func leaving() async throws {
+        let (door, slow) = (Door(most: 0, inLine: 2), Slow())
+        try await TestServer.with(gate: door.gate, router: slow.router, { _ in }) { server in
+            try await RawClient.connect(server.port) { first in
+                try await RawClient.connect(server.port) { second in
+                    for client in [first, second] { try await client.send(Self.request("/quick")) }
+                    try await Self.until { door.inLine == 2 }
+                    await server.group.triggerGracefulShutdown()
+                    // Once nobody new is let in, all connections have been told.
+                    try await Self.until { await !Self.isListening(server.port) }
+                    door.decide(letIn: true)
+                    door.decide(letIn: false)
+                    let statuses = try await [first.answer().status, second.answer().status]
+                    #expect(statuses.sorted() == [200, 503])
+                }
+            }
+        }
+    }
+
+    private static func isListening(_ port: Int) async -> Bool {
+        (try? await RawClient.connect(port) { _ in true }) ?? false
     }
 }

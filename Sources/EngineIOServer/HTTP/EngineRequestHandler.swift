@@ -4,13 +4,15 @@ import NIOCore
 import NIOHTTP1
 
 /// Serves the endpoints' requests of one HTTP connection, and the direct routes; all others go on to Hummingbird, part
-/// by part, if the gate lets them.
+/// by part, when the gate lets them.
 ///
 /// HTTP/1.1 allows requests to be sent without waiting for answers, and answers must keep their order. Requests of
 /// ours are handled as they come, so that a POST behind a waiting poll is not held up, and their answers wait for
-/// their turn. A request that is not ours waits until all of ours in front of it are answered.
+/// their turn. A request that is not ours waits until all of ours in front of it are answered, and one that asks the gate
+/// is kept here until it is whole and its turn has come.
 ///
-/// - Bounds: ``maxPipelined`` requests without an answer, then nothing is read; a body is at most `maxPayload`.
+/// - Bounds: ``maxPipelined`` requests without an answer, then nothing is read; a body is at most `maxPayload`. Of a
+///   request that asks the gate ``maxGathered`` are kept: a larger one asks before it is whole.
 final class EngineRequestHandler: ChannelDuplexHandler, RemovableChannelHandler {
     typealias InboundIn = HTTPServerRequestPart
     typealias InboundOut = HTTPServerRequestPart
@@ -18,13 +20,14 @@ final class EngineRequestHandler: ChannelDuplexHandler, RemovableChannelHandler 
     typealias OutboundOut = HTTPServerResponsePart
 
     private static let maxPipelined = 16
+    private static let maxGathered = 65_536
     /// How long a client may go on sending a body that we have answered already.
     private static let drainTime = TimeAmount.seconds(2)
 
     /// A request without a complete answer, in order of arrival.
     private enum Entry {
-        /// Whether it is to be counted as under way, and is.
-        case other(counts: Bool, isCounted: Bool)
+        /// What the gate wants to be told when it is over.
+        case other(leave: RequestGate.Leave?)
         case ours(HTTPExchange)
     }
 
@@ -32,6 +35,8 @@ final class EngineRequestHandler: ChannelDuplexHandler, RemovableChannelHandler 
     private enum Reading {
         case nothing
         case other
+        /// A request that will ask the gate.
+        case gathered
         case body(HTTPExchange)
         /// Its body, if there is one, is of no interest.
         case rest(HTTPExchange)
@@ -47,6 +52,12 @@ final class EngineRequestHandler: ChannelDuplexHandler, RemovableChannelHandler 
     private var reading = Reading.nothing
     /// Parts from the first request on that must wait; see the type's comment.
     private var held = CircularBuffer<HTTPServerRequestPart>()
+    /// Parts of the last request, which asks the gate.
+    private var gathered: [HTTPServerRequestPart] = []
+    private var gatheredBytes = 0
+    private var isInLine = false
+    /// Came while a request was in line.
+    private var inputIsClosed = false
     private var isInRead = false
     private var isAdvancing = false
     private var readIsPending = false
@@ -105,12 +116,16 @@ final class EngineRequestHandler: ChannelDuplexHandler, RemovableChannelHandler 
         self.entries.contains { if case .ours = $0 { true } else { false } }
     }
 
+    /// Whether there is something that Hummingbird knows nothing of.
+    private var keepsSomething: Bool { self.hasOurs || !self.gathered.isEmpty }
+
     private func engine(of head: HTTPRequestHead) -> EngineServer? {
         let path = head.uri.prefix { $0 != "?" }
         return self.engines.first { $0.serves(path: path) }
     }
 
     private func mustWait(_ part: HTTPServerRequestPart) -> Bool {
+        if self.isInLine { return true }
         guard case .head(let head) = part, self.hasOurs else { return false }
         return self.engine(of: head) == nil && self.direct?.route(for: head) == nil
     }
@@ -122,30 +137,28 @@ final class EngineRequestHandler: ChannelDuplexHandler, RemovableChannelHandler 
             if let respond = self.direct?.route(for: head) { return self.begin(head, respond, context) }
             switch self.gate?.judge(head) {
             case .refused(let answer): return self.refuse(head, answer, context)
-            case .counted: self.entries.append(.other(counts: true, isCounted: false))
-            case .uncounted, nil: self.entries.append(.other(counts: false, isCounted: false))
+            case .asks: self.reading = .gathered
+            case .passes, nil: self.reading = .other
             }
-            self.reading = .other
+            self.entries.append(.other(leave: nil))
         case .body(let bytes):
             if case .body(let exchange) = self.reading { self.take(bytes, exchange) }
         case .end:
             switch self.reading {
             case .body(let exchange), .rest(let exchange): self.finish(exchange)
-            case .other: self.countLast()
-            case .nothing: break
+            case .nothing, .other, .gathered: break
             }
         }
-        guard case .other = self.reading else { return }
-        if case .end = part { self.reading = .nothing }
-        context.fireChannelRead(Self.wrapInboundOut(part))
+        switch self.reading {
+        case .gathered: self.gather(part, context)
+        case .other:
+            if case .end = part { self.reading = .nothing }
+            context.fireChannelRead(Self.wrapInboundOut(part))
+        case .nothing, .body, .rest: break
+        }
     }
 
-    /// A request for Hummingbird is whole. It may have been answered before.
-    private func countLast() {
-        guard case .other(true, false)? = self.entries.last else { return }
-        self.entries[self.entries.index(before: self.entries.endIndex)] = .other(counts: true, isCounted: true)
-        self.gate?.begin()
-    }
+    // MARK: The gate
 
     private func refuse(_ head: HTTPRequestHead, _ answer: DirectAnswer, _ context: ChannelHandlerContext) {
         let exchange = HTTPExchange(head, server: nil, handler: self, eventLoop: context.eventLoop)
@@ -153,6 +166,77 @@ final class EngineRequestHandler: ChannelDuplexHandler, RemovableChannelHandler 
         self.reading = .rest(exchange)
         exchange.answer(HTTPAnswer(status: answer.status, body: answer.body, fields: answer.fields))
     }
+
+    private func gather(_ part: HTTPServerRequestPart, _ context: ChannelHandlerContext) {
+        self.gathered.append(part)
+        switch part {
+        case .head: break
+        case .body(let bytes):
+            self.gatheredBytes += bytes.readableBytes
+            if self.gatheredBytes > Self.maxGathered { self.ask(context) }
+        case .end: self.ask(context)
+        }
+    }
+
+    /// Asks for the turn of the request that has been gathered.
+    private func ask(_ context: ChannelHandlerContext) {
+        guard let gate, case .head(let head)? = self.gathered.first else { return }
+        let bound = NIOLoopBound(self, eventLoop: context.eventLoop)
+        let entrance = gate.enter(head) { [eventLoop = context.eventLoop] refusal in
+            eventLoop.execute { bound.value.decided(refusal) }
+        }
+        switch entrance {
+        case .goes(let leave):
+            self.replaceLast(.other(leave: leave))
+            self.letGo(context)
+        case .waits(let leave):
+            self.replaceLast(.other(leave: leave))
+            self.isInLine = true
+        case .refused(let answer):
+            self.refuseGathered(answer, context)
+        }
+    }
+
+    /// The one in line goes on, or is refused.
+    private func decided(_ refusal: DirectAnswer?) {
+        guard let context, self.isInLine else { return }
+        self.isInLine = false
+        if let refusal {
+            self.refuseGathered(refusal, context)
+        } else {
+            self.letGo(context)
+            if !self.isInRead { context.fireChannelReadComplete() }
+        }
+        self.advance()
+    }
+
+    private func letGo(_ context: ChannelHandlerContext) {
+        for part in self.takeGathered() { context.fireChannelRead(Self.wrapInboundOut(part)) }
+        if self.inputIsClosed { context.fireUserInboundEventTriggered(ChannelEvent.inputClosed) }
+    }
+
+    private func refuseGathered(_ answer: DirectAnswer, _ context: ChannelHandlerContext) {
+        guard case .head(let head)? = self.takeGathered().first else { return }
+        let exchange = HTTPExchange(head, server: nil, handler: self, eventLoop: context.eventLoop)
+        self.replaceLast(.ours(exchange))
+        if case .other = self.reading { self.reading = .rest(exchange) } else { exchange.isComplete = true }
+        if self.inputIsClosed { self.isClosing = true }
+        exchange.answer(HTTPAnswer(status: answer.status, body: answer.body, fields: answer.fields))
+    }
+
+    /// What comes of it after this, if it is not whole, goes the same way.
+    private func takeGathered() -> [HTTPServerRequestPart] {
+        let parts = self.gathered
+        (self.gathered, self.gatheredBytes) = ([], 0)
+        if case .end? = parts.last { self.reading = .nothing } else { self.reading = .other }
+        return parts
+    }
+
+    private func replaceLast(_ entry: Entry) {
+        self.entries[self.entries.index(before: self.entries.endIndex)] = entry
+    }
+
+    // MARK: Endpoints and direct routes
 
     /// The head of a request for a direct route.
     private func begin(
@@ -284,7 +368,7 @@ final class EngineRequestHandler: ChannelDuplexHandler, RemovableChannelHandler 
             }
         }
         if hasForwarded, !self.isInRead { context.fireChannelReadComplete() }
-        if self.isClosing, !self.hasOurs { self.forwardQuiescing(context) }
+        if self.isClosing, !self.keepsSomething { self.forwardQuiescing(context) }
         if self.readIsPending, self.isOver || !self.isFull {
             self.readIsPending = false
             context.read()
@@ -324,11 +408,9 @@ final class EngineRequestHandler: ChannelDuplexHandler, RemovableChannelHandler 
             return
         }
         context.write(data, promise: promise)
-        guard case .end = Self.unwrapOutboundIn(data), case .other(_, let isCounted)? = self.entries.first else {
-            return
-        }
+        guard case .end = Self.unwrapOutboundIn(data), case .other(let leave)? = self.entries.first else { return }
         self.entries.removeFirst()
-        if isCounted { self.gate?.end() }
+        leave?()
         self.advance()
     }
 
@@ -355,13 +437,14 @@ final class EngineRequestHandler: ChannelDuplexHandler, RemovableChannelHandler 
     private func cutAll() {
         let entries = self.entries
         self.entries.removeAll()
+        self.gathered.removeAll()
+        self.isInLine = false
         for entry in entries {
             switch entry {
             case .ours(let exchange):
                 exchange.end()
                 if exchange.answer == nil, let session = exchange.session { session.onLoop { $0.cut(exchange) } }
-            case .other(_, let isCounted):
-                if isCounted { self.gate?.end() }
+            case .other(let leave): leave?()
             }
         }
     }
@@ -374,14 +457,14 @@ final class EngineRequestHandler: ChannelDuplexHandler, RemovableChannelHandler 
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
         // Hummingbird answers what is no HTTP, but it would do so out of turn.
-        if self.isOver || self.hasOurs { context.close(promise: nil) } else { context.fireErrorCaught(error) }
+        if self.isOver || self.keepsSomething { context.close(promise: nil) } else { context.fireErrorCaught(error) }
     }
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
-        guard self.hasOurs, !self.isOver else { return context.fireUserInboundEventTriggered(event) }
+        guard self.keepsSomething, !self.isOver else { return context.fireUserInboundEventTriggered(event) }
         if event as? ChannelEvent == .inputClosed {
-            // The client has gone: a poll that waits is cut.
-            context.close(promise: nil)
+            // The client has gone: a poll that waits is cut. Who has asked for something else may wait for the answer.
+            if self.isInLine, !self.hasOurs { self.inputIsClosed = true } else { context.close(promise: nil) }
         } else if event is ChannelShouldQuiesceEvent {
             self.isClosing = true
             self.quiesceEvent = event

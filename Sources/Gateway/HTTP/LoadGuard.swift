@@ -8,77 +8,119 @@ import Synchronization
 
 /// How much an instance works on at once: requests and events of sockets together.
 ///
-/// Past what it can do, more work only makes everybody wait until they give up, and then all of it was for nothing. So
-/// when more than the bound has been under way for ``patience``, what comes past it is refused at once with 503 and a
-/// moment to come back, before anything is done for it. A rush that is over sooner, such as thousands who are let in at one
-/// moment, is only a short wait. Those who come are refused first; those who choose seats or pay go on for as much again.
+/// Past what it can do, more work only makes everybody wait until they give up, and then all of it was for nothing. So a
+/// few hundred are worked for at a time, others stand in line, and when the line is too long, whoever comes is refused at
+/// once with 503 and a moment to come back, before anything is done for them. ``WorkLine`` has the rules.
 ///
-/// - Bounds: `most` under way (`MAX_REQUESTS_IN_FLIGHT`), twice that for seats, orders and payments; in a rush
-///   ``rush`` times as many. At 2,000 requests a second 4,096 under way are two seconds.
+/// - Bounds: `MAX_REQUESTS_IN_FLIGHT` at work and in line, 512 of them at work; ``WorkLine/Bounds`` says when fewer or more.
 final class LoadGuard: Sendable {
     enum Kind {
-        /// Looks, joins, and all that is nothing else.
         case arrival
-        /// Seats, orders, payments: what people were let in for.
         case sale
-        /// Sign-in, which has lines of its own (limits.md), administration, health, leaving: never refused here.
+        /// Never refused here and takes no place: sign-in, which has lines of its own (limits.md), payments, which wait for
+        /// somebody else, administration, health, leaving.
         case exempt
+
+        fileprivate var inLine: WorkLine.Kind? {
+            switch self {
+            case .arrival: .arrival
+            case .sale: .sale
+            case .exempt: nil
+            }
+        }
     }
 
-    static let patience = Duration.milliseconds(500)
-    static let rush = 8
+    private typealias Decided = @Sendable (WorkLine.ID?) -> Void
 
     private struct State {
-        var underWay = 0
-        /// Since when `most` or more have been under way.
-        var crowdedSince: ContinuousClock.Instant?
-        /// From ``patience`` after that until less than half is under way.
-        var isRefusing = false
+        var line: WorkLine
+        /// Told their own id when it is their turn, nil when they have waited in vain.
+        var waiting: [WorkLine.ID: Decided] = [:]
+        var isTicking = false
     }
 
-    let most: Int
-    private let now: @Sendable () -> ContinuousClock.Instant
-    private let state = Mutex(State())
+    private let eventLoop: any EventLoop
     private let origins: OriginPolicy
+    private let now: @Sendable () -> ContinuousClock.Instant
+    private let state: Mutex<State>
     private let refusedRequests = Counter(label: "holdfast_overload_refusals_total", dimensions: [("of", "request")])
     private let refusedEvents = Counter(label: "holdfast_overload_refusals_total", dimensions: [("of", "event")])
-    private let meter = Meter(label: "holdfast_work_in_flight")
+    private let working = Meter(label: "holdfast_work_in_flight")
+    private let inLine = Meter(label: "holdfast_work_waiting")
 
-    /// - Parameter now: only tests give another clock.
-    init(most: Int, origins: OriginPolicy, now: @escaping @Sendable () -> ContinuousClock.Instant = { .now }) {
-        (self.most, self.origins, self.now) = (most, origins, now)
+    /// - Parameters:
+    ///   - eventLoop: keeps the time for those in line.
+    ///   - now: only tests give another clock.
+    init(
+        _ bounds: WorkLine.Bounds,
+        origins: OriginPolicy,
+        eventLoop: any EventLoop,
+        now: @escaping @Sendable () -> ContinuousClock.Instant = { .now }
+    ) {
+        (self.origins, self.eventLoop, self.now) = (origins, eventLoop, now)
+        state = Mutex(State(line: WorkLine(bounds)))
     }
 
     /// Whether there is too much to do for somebody new.
     var isFull: Bool { isFull(.arrival) }
 
-    private func isFull(_ kind: Kind) -> Bool {
-        guard kind != .exempt else { return false }
-        let bound = kind == .sale ? 2 * most : most
-        return state.withLock { state in
-            guard state.underWay >= bound else { return false }
-            if !state.isRefusing, let since = state.crowdedSince, now() - since >= Self.patience {
-                state.isRefusing = true
+    private func isFull(_ kind: WorkLine.Kind) -> Bool {
+        state.withLock { $0.line.isFull(kind, now: now()) }
+    }
+
+    // MARK: The line
+
+    private func enter(_ kind: WorkLine.Kind, decided: @escaping Decided) -> WorkLine.Entrance {
+        state.withLock { state in
+            let entrance = state.line.enter(kind, now: now())
+            report(state.line)
+            guard case .waits(let id) = entrance else { return entrance }
+            state.waiting[id] = decided
+            if !state.isTicking {
+                state.isTicking = true
+                tickLater()
             }
-            return state.isRefusing || state.underWay >= Self.rush * bound
+            return entrance
         }
     }
 
-    private func begin() {
-        state.withLock { state in
-            state.underWay += 1
-            if state.underWay >= most, state.crowdedSince == nil { state.crowdedSince = now() }
+    private func leave(_ id: WorkLine.ID) {
+        change { state in
+            state.waiting[id] = nil
+            return state.line.leave(id, now: now())
         }
-        meter.increment()
     }
 
-    private func end() {
-        state.withLock { state in
-            state.underWay -= 1
-            if state.underWay < most, !state.isRefusing { state.crowdedSince = nil }
-            if state.underWay <= most / 2 { (state.isRefusing, state.crowdedSince) = (false, nil) }
+    private func tickLater() {
+        eventLoop.scheduleTask(in: .milliseconds(250)) { self.tick() }
+    }
+
+    private func tick() {
+        change { state in
+            let turns = state.line.tick(now: now())
+            state.isTicking = state.line.waiting > 0
+            if state.isTicking { tickLater() }
+            return turns
         }
-        meter.decrement()
+    }
+
+    private func change(_ event: (inout State) -> [WorkLine.Turn]) {
+        let decisions = state.withLock { state in
+            let turns = event(&state)
+            report(state.line)
+            return turns.map { turn -> (Decided?, WorkLine.ID?) in
+                switch turn {
+                case .works(let id): (state.waiting.removeValue(forKey: id), id)
+                case .refused(let id): (state.waiting.removeValue(forKey: id), nil)
+                }
+            }
+        }
+        for (decided, id) in decisions { decided?(id) }
+    }
+
+    private func report(_ line: WorkLine) {
+        working.set(line.working)
+        inLine.set(line.waiting)
     }
 
     // MARK: Requests
@@ -86,19 +128,25 @@ final class LoadGuard: Sendable {
     var gate: RequestGate {
         RequestGate(
             judge: { head in
-                let kind = Self.kind(of: head.uri)
-                if kind == .exempt { return .uncounted }
-                return self.isFull(kind) ? .refused(self.refusal(of: head)) : .counted
+                guard let kind = Self.kind(of: head.uri).inLine else { return .passes }
+                return self.isFull(kind) ? .refused(self.refusal(of: head)) : .asks
             },
-            begin: { self.begin() },
-            end: { self.end() }
+            enter: { head, decided in
+                guard let kind = Self.kind(of: head.uri).inLine else { return .goes {} }
+                let entrance = self.enter(kind) { decided($0 == nil ? self.refusal(of: head) : nil) }
+                return switch entrance {
+                case .works(let id): .goes { self.leave(id) }
+                case .waits(let id): .waits { self.leave(id) }
+                case .refused: .refused(self.refusal(of: head))
+                }
+            }
         )
     }
 
-    private static let sale = ["/api/seats/", "/api/reservations", "/api/payments/"]
+    private static let sale = ["/api/seats/", "/api/reservations"]
     private static let exempt = [
         "/api/auth/", "/api/v1/", "/api/session/", "/oauth/", "/health", "/metrics", "/api/admin/", "/api/queue/admin/",
-        "/api/queue/leave/",
+        "/api/queue/leave/", "/api/payments/",
     ]
 
     static func kind(of target: String) -> Kind {
@@ -142,12 +190,23 @@ final class LoadGuard: Sendable {
     // MARK: Events of sockets
 
     func through<Result>(_ kind: Kind, _ body: () async throws -> Result) async throws -> Result {
-        if isFull(kind) {
+        guard let kind = kind.inLine else { return try await body() }
+        guard let id = await turn(kind) else {
             refusedEvents.increment()
             throw Self.problem()
         }
-        begin()
-        defer { end() }
+        defer { leave(id) }
         return try await body()
+    }
+
+    /// Nil if there is too much to do.
+    private func turn(_ kind: WorkLine.Kind) async -> WorkLine.ID? {
+        await withCheckedContinuation { continuation in
+            switch enter(kind, decided: { continuation.resume(returning: $0) }) {
+            case .works(let id): continuation.resume(returning: id)
+            case .waits: break
+            case .refused: continuation.resume(returning: nil)
+            }
+        }
     }
 }
