@@ -19,7 +19,7 @@ async def test_polling_with_an_upgrade_works_through_a_sticky_balancer(cluster):
         for token in cluster.tokens(6):
             jar = keeps_cookies()
             client = socketio.AsyncClient(reconnection=False, http_session=jar)
-            await client.connect(balancer.url, auth={"token": token}, transports=["polling", "websocket"])
+            await client.connect(balancer.url, auth={"token": token}, transports=["polling", "websocket"], wait_timeout=20)
             assert (await client.call("latency", {}, timeout=10))["ok"]
             assert client.transport() == "websocket"
             assert "HFLB" in {cookie.key for cookie in jar.cookie_jar}
@@ -33,7 +33,7 @@ async def test_polling_alone_works_through_a_sticky_balancer(cluster):
         for token in cluster.tokens(6):
             jar = keeps_cookies()
             client = socketio.AsyncClient(reconnection=False, http_session=jar)
-            await client.connect(balancer.url, auth={"token": token}, transports=["polling"])
+            await client.connect(balancer.url, auth={"token": token}, transports=["polling"], wait_timeout=20)
             clients.append((client, jar))
         for _ in range(5):
             answers = await asyncio.gather(*(client.call("latency", {}, timeout=10) for client, _ in clients))
