@@ -65,6 +65,9 @@ import Testing
 
     /// A route that answers when it is told to.
     private struct Slow: Sendable {
+        /// Bytes of an answer that no kernel keeps.
+        static let huge = 20_000_000
+
         let opened = AsyncStream<Void>.makeStream()
 
         var router: Router<BasicRequestContext> {
@@ -74,6 +77,7 @@ import Testing
                 return "done"
             }
             for path in ["quick", "free"] { router.on(RouterPath(path), method: .get) { _, _ in "quick" } }
+            router.get("huge") { _, _ in String(repeating: "h", count: Self.huge) }
             router.post("large") { request, _ in
                 "\(try await request.body.collect(upTo: 200_000).readableBytes)"
             }
@@ -158,7 +162,7 @@ import Testing
                     let both = Self.request("/body", method: "POST", length: 4) + "four" + Self.request("/free")
                     try await other.send(both)
                     try await Self.until { door.inLine == 1 }
-                    // The next one has not been looked at.
+                    // The next one has not been looked at: a connection has one turn at a time.
                     #expect(door.judged == 2)
                     door.decide(letIn: true)
                     #expect(try await other.answer().text == "four")
@@ -178,62 +182,111 @@ import Testing
         }
     }
 
-    @Test("Who is lost in line leaves it, and who only says no more gets their answer")
-    func leavingTheLine() async throws {
-        let (door, slow) = (Door(most: 1, inLine: 2), Slow())
+    @Test("Who goes away or talks nonsense in line leaves it, and nothing is done for them", arguments: [true, false])
+    func leavingTheLine(goes: Bool) async throws {
+        let (door, slow) = (Door(most: 0, inLine: 1), Slow())
         try await TestServer.with(gate: door.gate, router: slow.router, { _ in }) { server in
-            try await RawClient.connect(server.port) { busy in
-                try await busy.send(Self.request("/slow"))
+            try await RawClient.connect(server.port) { lost in
+                try await lost.send(Self.request("/quick"))
+                try await Self.until { door.inLine == 1 }
+                if goes { lost.finish() } else { try await lost.send("\u{1}\r\n\r\n") }
+                #expect(try await lost.rest() == "")
+            }
+            try await Self.until { door.left == 1 }
+            door.decide(letIn: true)
+        }
+    }
+
+    @Test("A connection has one turn at a time, however much it sends at once, and all answers in order")
+    func pipelined() async throws {
+        let (door, slow) = (Door(most: 2), Slow())
+        try await TestServer.with(gate: door.gate, router: slow.router, { _ in }) { server in
+            try await RawClient.connect(server.port) { client in
+                let body = Self.request("/body", method: "POST", length: 4) + "four"
+                try await client.send(Self.request("/slow") + Self.request("/quick") + body + Self.request("/free"))
                 try await Self.until { door.underWay == 1 }
-                try await RawClient.connect(server.port) { lost in
-                    try await lost.send(Self.request("/quick"))
-                    try await Self.until { door.inLine == 1 }
-                    // What is no HTTP ends it.
-                    try await lost.send("\u{1}\r\n\r\n")
-                    #expect(try await lost.rest() == "")
+                // Reads what is on its way; a second one would have asked.
+                try await RawClient.connect(server.port) { other in
+                    try await other.send(Self.request("/quick"))
+                    #expect(try await other.answer().status == 200)
                 }
-                try await Self.until { door.left == 1 }
-                door.decide(letIn: true)
-                try await RawClient.connect(server.port) { silent in
-                    try await silent.send(Self.request("/quick"))
-                    try await Self.until { door.inLine == 1 }
-                    silent.finish()
-                    door.decide(letIn: true)
-                    #expect(try await silent.answer().status == 200)
-                }
+                #expect(door.begun == 2)
                 slow.opened.continuation.yield()
-                #expect(try await busy.answer().status == 200)
+                var texts: [String] = []
+                for _ in 1...4 { texts.append(try await client.answer().text) }
+                #expect(texts == ["done", "quick", "four", "quick"])
+                try await Self.until { door.underWay == 0 }
+                #expect(door.begun == 4)
             }
         }
     }
 
-    @Test("A large request asks before it is whole, and one that is refused ends its connection")
-    func large() async throws {
-        let (door, slow) = (Door(most: 1, inLine: 1), Slow())
+    @Test("Who takes no answer keeps no turn, and gets no further one")
+    func unread() async throws {
+        let (door, slow) = (Door(most: 1), Slow())
         try await TestServer.with(gate: door.gate, router: slow.router, { _ in }) { server in
-            try await RawClient.connect(server.port) { busy in
-                try await busy.send(Self.request("/slow"))
-                try await Self.until { door.underWay == 1 }
-                try await RawClient.connect(server.port) { large in
-                    try await large.send(Self.request("/large", method: "POST", length: 100_000))
-                    try await large.send(String(repeating: "x", count: 70_000))
-                    try await Self.until { door.inLine == 1 }
-                    door.decide(letIn: true)
-                    try await large.send(String(repeating: "y", count: 30_000))
-                    #expect(try await large.answer().text == "100000")
+            try await RawClient.connect(server.port, receiveBuffer: 4_096) { deaf in
+                // More than the kernels keep for both ends.
+                for _ in 1...3 { try await deaf.send(Self.request("/huge")) }
+                try await Self.until { door.begun == 1 && door.underWay == 0 }
+                try await RawClient.connect(server.port) { other in
+                    for _ in 1...3 {
+                        try await other.send(Self.request("/quick"))
+                        #expect(try await other.answer().status == 200)
+                    }
                 }
-                try await RawClient.connect(server.port) { refused in
-                    try await refused.send(Self.request("/large", method: "POST", length: 100_000))
-                    try await refused.send(String(repeating: "x", count: 70_000))
-                    try await Self.until { door.inLine == 1 }
-                    door.decide(letIn: false)
-                    let answer = try await refused.answer()
-                    #expect(answer.status == 503)
-                    #expect(answer.field("Connection") == "close")
-                }
-                slow.opened.continuation.yield()
-                #expect(try await busy.answer().status == 200)
+                try await Self.until { door.underWay == 0 }
+                #expect(door.begun == 4)
+                // All come to who reads at last.
+                for _ in 1...3 { #expect(try await deaf.answer().body.count == Slow.huge) }
             }
+        }
+    }
+
+    @Test("What follows requests that wait for their turn comes after them: the end, and what is no HTTP")
+    func trailing() async throws {
+        let (door, slow) = (Door(most: 2), Slow())
+        try await TestServer.with(gate: door.gate, router: slow.router, { _ in }) { server in
+            for end in ["", "\u{1}\r\n\r\n"] {
+                let begun = door.begun
+                try await RawClient.connect(server.port) { client in
+                    try await client.send(Self.request("/slow") + Self.request("/quick") + end)
+                    if end.isEmpty { client.finish() }
+                    try await Self.until { door.begun == begun + 1 }
+                    slow.opened.continuation.yield()
+                    #expect(try await client.answer().text == "done")
+                    #expect(try await client.answer().text == "quick")
+                    let rest = try await client.rest()
+                    #expect(end.isEmpty ? rest == "" : rest.contains(" 400 "))
+                }
+            }
+        }
+    }
+
+    @Test("What is no HTTP any more in a request's body is told to the client")
+    func brokenBody() async throws {
+        let (door, slow) = (Door(most: 2), Slow())
+        try await TestServer.with(gate: door.gate, router: slow.router, { _ in }) { server in
+            try await RawClient.connect(server.port) { client in
+                try await client.send(
+                    "POST /body HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nnonsense\r\n"
+                )
+                #expect(try await client.answer().status == 400)
+            }
+            #expect(door.begun == 0)
+        }
+    }
+
+    @Test("A body that is larger than what is kept goes on without a turn")
+    func large() async throws {
+        let (door, slow) = (Door(most: 0, inLine: 1), Slow())
+        try await TestServer.with(gate: door.gate, router: slow.router, { _ in }) { server in
+            try await RawClient.connect(server.port) { large in
+                try await large.send(Self.request("/large", method: "POST", length: 100_000))
+                try await large.send(String(repeating: "x", count: 100_000))
+                #expect(try await large.answer().text == "100000")
+            }
+            #expect(door.inLine == 0)
         }
     }
 

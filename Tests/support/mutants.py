@@ -37,7 +37,7 @@ MUTANTS = {
     "no-key": (
         "answers are not remembered under their idempotency keys",
         "test_postgres.py::test_an_order_whose_commit_was_cut_off_is_found_again_under_its_key",
-        "NOT_HELD",
+        "Refused: 409",
         FORGETS.format(table="idempotency_keys"),
     ),
     "no-outbox": (

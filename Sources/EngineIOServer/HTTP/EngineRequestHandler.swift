@@ -1,5 +1,4 @@
 import EngineIO
-import Metrics
 import NIOCore
 import NIOHTTP1
 
@@ -8,11 +7,12 @@ import NIOHTTP1
 ///
 /// HTTP/1.1 allows requests to be sent without waiting for answers, and answers must keep their order. Requests of
 /// ours are handled as they come, so that a POST behind a waiting poll is not held up, and their answers wait for
-/// their turn. A request that is not ours waits until all of ours in front of it are answered, and one that asks the gate
-/// is kept here until it is whole and its turn has come.
+/// their turn. A request that is not ours waits until all of ours in front of it are answered. One that asks the gate is
+/// kept here until it is whole and its turn has come; a connection has one such request at a time, and none while its
+/// client does not take what it was answered, so that nobody keeps a turn by not reading.
 ///
-/// - Bounds: ``maxPipelined`` requests without an answer, then nothing is read; a body is at most `maxPayload`. Of a
-///   request that asks the gate ``maxGathered`` are kept: a larger one asks before it is whole.
+/// - Bounds: ``maxPipelined`` requests without an answer, then nothing is read; a body is at most `maxPayload`. Of the
+///   body of a request that would ask the gate ``maxGathered`` bytes are kept: a larger one goes on without.
 final class EngineRequestHandler: ChannelDuplexHandler, RemovableChannelHandler {
     typealias InboundIn = HTTPServerRequestPart
     typealias InboundOut = HTTPServerRequestPart
@@ -25,39 +25,47 @@ final class EngineRequestHandler: ChannelDuplexHandler, RemovableChannelHandler 
     private static let drainTime = TimeAmount.seconds(2)
 
     /// A request without a complete answer, in order of arrival.
-    private enum Entry {
-        /// What the gate wants to be told when it is over.
-        case other(leave: RequestGate.Leave?)
+    enum Entry {
+        /// Whether the gate was asked to judge it for a turn, and how to give that back.
+        case other(isGated: Bool, leave: RequestGate.Leave?)
         case ours(HTTPExchange)
     }
 
+    /// A request that asks the gate.
+    private struct Gathered {
+        let head: HTTPRequestHead
+        var body = ByteBuffer()
+    }
+
+    /// What came after requests that are still here.
+    private enum Trailing {
+        case inputClosed
+        case error(any Error)
+    }
+
     /// Whose parts are coming in.
-    private enum Reading {
+    enum Reading {
         case nothing
         case other
-        /// A request that will ask the gate.
         case gathered
         case body(HTTPExchange)
         /// Its body, if there is one, is of no interest.
         case rest(HTTPExchange)
     }
 
-    private let engines: [EngineServer]
-    private let direct: DirectRoutes?
+    let engines: [EngineServer]
+    let direct: DirectRoutes?
     private let gate: RequestGate?
     /// Makes the connection a WebSocket.
     private let open: (WebSocketOpening) -> Void
     private var context: ChannelHandlerContext?
-    private var entries = CircularBuffer<Entry>()
-    private var reading = Reading.nothing
+    var entries = CircularBuffer<Entry>()
+    var reading = Reading.nothing
     /// Parts from the first request on that must wait; see the type's comment.
     private var held = CircularBuffer<HTTPServerRequestPart>()
-    /// Parts of the last request, which asks the gate.
-    private var gathered: [HTTPServerRequestPart] = []
-    private var gatheredBytes = 0
+    private var trailing: [Trailing] = []
+    private var gathered: Gathered?
     private var isInLine = false
-    /// Came while a request was in line.
-    private var inputIsClosed = false
     private var isInRead = false
     private var isAdvancing = false
     private var readIsPending = false
@@ -117,16 +125,22 @@ final class EngineRequestHandler: ChannelDuplexHandler, RemovableChannelHandler 
     }
 
     /// Whether there is something that Hummingbird knows nothing of.
-    private var keepsSomething: Bool { self.hasOurs || !self.gathered.isEmpty }
+    private var keepsSomething: Bool { self.hasOurs || self.gathered != nil || !self.held.isEmpty }
+
+    private var hasGated: Bool {
+        self.entries.contains { if case .other(isGated: true, _) = $0 { true } else { false } }
+    }
 
     private func engine(of head: HTTPRequestHead) -> EngineServer? {
         let path = head.uri.prefix { $0 != "?" }
         return self.engines.first { $0.serves(path: path) }
     }
 
+    private var isWritable: Bool { self.gate == nil || self.context?.channel.isWritable ?? true }
+
     private func mustWait(_ part: HTTPServerRequestPart) -> Bool {
         if self.isInLine { return true }
-        guard case .head(let head) = part, self.hasOurs else { return false }
+        guard case .head(let head) = part, self.hasOurs || self.hasGated || !self.isWritable else { return false }
         return self.engine(of: head) == nil && self.direct?.route(for: head) == nil
     }
 
@@ -137,24 +151,31 @@ final class EngineRequestHandler: ChannelDuplexHandler, RemovableChannelHandler 
             if let respond = self.direct?.route(for: head) { return self.begin(head, respond, context) }
             switch self.gate?.judge(head) {
             case .refused(let answer): return self.refuse(head, answer, context)
-            case .asks: self.reading = .gathered
-            case .passes, nil: self.reading = .other
+            case .asks:
+                self.entries.append(.other(isGated: true, leave: nil))
+                self.gathered = Gathered(head: head)
+                self.reading = .gathered
+            case .passes, nil:
+                self.entries.append(.other(isGated: false, leave: nil))
+                self.reading = .other
+                context.fireChannelRead(Self.wrapInboundOut(part))
             }
-            self.entries.append(.other(leave: nil))
         case .body(let bytes):
-            if case .body(let exchange) = self.reading { self.take(bytes, exchange) }
+            switch self.reading {
+            case .body(let exchange): self.take(bytes, exchange)
+            case .gathered: self.gather(bytes, context)
+            case .other: context.fireChannelRead(Self.wrapInboundOut(part))
+            case .nothing, .rest: break
+            }
         case .end:
             switch self.reading {
             case .body(let exchange), .rest(let exchange): self.finish(exchange)
-            case .nothing, .other, .gathered: break
+            case .gathered: self.ask(context)
+            case .other:
+                self.reading = .nothing
+                context.fireChannelRead(Self.wrapInboundOut(part))
+            case .nothing: break
             }
-        }
-        switch self.reading {
-        case .gathered: self.gather(part, context)
-        case .other:
-            if case .end = part { self.reading = .nothing }
-            context.fireChannelRead(Self.wrapInboundOut(part))
-        case .nothing, .body, .rest: break
         }
     }
 
@@ -167,30 +188,28 @@ final class EngineRequestHandler: ChannelDuplexHandler, RemovableChannelHandler 
         exchange.answer(HTTPAnswer(status: answer.status, body: answer.body, fields: answer.fields))
     }
 
-    private func gather(_ part: HTTPServerRequestPart, _ context: ChannelHandlerContext) {
-        self.gathered.append(part)
-        switch part {
-        case .head: break
-        case .body(let bytes):
-            self.gatheredBytes += bytes.readableBytes
-            if self.gatheredBytes > Self.maxGathered { self.ask(context) }
-        case .end: self.ask(context)
+    private func gather(_ bytes: ByteBuffer, _ context: ChannelHandlerContext) {
+        self.gathered?.body.writeImmutableBuffer(bytes)
+        if let gathered, gathered.body.readableBytes > Self.maxGathered {
+            self.letGo(context, isWhole: false)
+            self.reading = .other
         }
     }
 
-    /// Asks for the turn of the request that has been gathered.
+    /// Asks for the turn of the request that has been gathered; it is whole.
     private func ask(_ context: ChannelHandlerContext) {
-        guard let gate, case .head(let head)? = self.gathered.first else { return }
+        self.reading = .nothing
+        guard let gate, let gathered else { return }
         let bound = NIOLoopBound(self, eventLoop: context.eventLoop)
-        let entrance = gate.enter(head) { [eventLoop = context.eventLoop] refusal in
+        let entrance = gate.enter(gathered.head) { [eventLoop = context.eventLoop] refusal in
             eventLoop.execute { bound.value.decided(refusal) }
         }
         switch entrance {
         case .goes(let leave):
-            self.replaceLast(.other(leave: leave))
+            self.replaceLast(.other(isGated: true, leave: leave))
             self.letGo(context)
         case .waits(let leave):
-            self.replaceLast(.other(leave: leave))
+            self.replaceLast(.other(isGated: true, leave: leave))
             self.isInLine = true
         case .refused(let answer):
             self.refuseGathered(answer, context)
@@ -210,113 +229,28 @@ final class EngineRequestHandler: ChannelDuplexHandler, RemovableChannelHandler 
         self.advance()
     }
 
-    private func letGo(_ context: ChannelHandlerContext) {
-        for part in self.takeGathered() { context.fireChannelRead(Self.wrapInboundOut(part)) }
-        if self.inputIsClosed { context.fireUserInboundEventTriggered(ChannelEvent.inputClosed) }
+    private func letGo(_ context: ChannelHandlerContext, isWhole: Bool = true) {
+        guard let gathered else { return }
+        self.gathered = nil
+        context.fireChannelRead(Self.wrapInboundOut(.head(gathered.head)))
+        if gathered.body.readableBytes > 0 { context.fireChannelRead(Self.wrapInboundOut(.body(gathered.body))) }
+        if isWhole { context.fireChannelRead(Self.wrapInboundOut(.end(nil))) }
     }
 
     private func refuseGathered(_ answer: DirectAnswer, _ context: ChannelHandlerContext) {
-        guard case .head(let head)? = self.takeGathered().first else { return }
-        let exchange = HTTPExchange(head, server: nil, handler: self, eventLoop: context.eventLoop)
+        guard let gathered else { return }
+        self.gathered = nil
+        let exchange = HTTPExchange(gathered.head, server: nil, handler: self, eventLoop: context.eventLoop)
+        exchange.isComplete = true
         self.replaceLast(.ours(exchange))
-        if case .other = self.reading { self.reading = .rest(exchange) } else { exchange.isComplete = true }
-        if self.inputIsClosed { self.isClosing = true }
         exchange.answer(HTTPAnswer(status: answer.status, body: answer.body, fields: answer.fields))
-    }
-
-    /// What comes of it after this, if it is not whole, goes the same way.
-    private func takeGathered() -> [HTTPServerRequestPart] {
-        let parts = self.gathered
-        (self.gathered, self.gatheredBytes) = ([], 0)
-        if case .end? = parts.last { self.reading = .nothing } else { self.reading = .other }
-        return parts
     }
 
     private func replaceLast(_ entry: Entry) {
         self.entries[self.entries.index(before: self.entries.endIndex)] = entry
     }
 
-    // MARK: Endpoints and direct routes
-
-    /// The head of a request for a direct route.
-    private func begin(
-        _ head: HTTPRequestHead,
-        _ respond: @escaping DirectRoutes.Respond,
-        _ context: ChannelHandlerContext
-    ) {
-        let exchange = HTTPExchange(head, server: nil, handler: self, eventLoop: context.eventLoop)
-        self.entries.append(.ours(exchange))
-        self.reading = .rest(exchange)
-        self.direct?.begin(exchange, respond, on: context.eventLoop)
-    }
-
-    /// The head of a request for an endpoint.
-    private func begin(_ head: HTTPRequestHead, _ engine: EngineServer, _ context: ChannelHandlerContext) {
-        let exchange = HTTPExchange(
-            head,
-            server: engine.shared,
-            handler: self,
-            eventLoop: context.eventLoop
-        )
-        self.entries.append(.ours(exchange))
-        self.reading = .rest(exchange)
-        guard head.method != .OPTIONS else { return exchange.answer(exchange.preflight) }
-        guard let loop = engine.loop(for: context.eventLoop) else { return exchange.answer(.refusal(.badRequest)) }
-        if head.asksForWebSocket { return self.check(exchange, loop, context) }
-        let query = EngineQuery(target: head.uri)
-        do {
-            switch try engine.shared.verify(query, isGet: head.method == .GET, isUpgrade: false) {
-            case .handshake: self.handshake(exchange, query, loop, context)
-            case .session(let session): self.request(exchange, of: session, context)
-            }
-        } catch {
-            EngineMetrics.shared.refused.increment()
-            exchange.answer(.refusal(error))
-        }
-    }
-
-    private func handshake(
-        _ exchange: HTTPExchange,
-        _ query: EngineQuery,
-        _ loop: EngineLoop,
-        _ context: ChannelHandlerContext
-    ) {
-        let request = EngineRequest(exchange.head, context.channel)
-        if let answer = loop.server.refusal(of: request, query) { return exchange.answer(answer) }
-        let session = EngineSession(sid: SessionID.random(), request: request, loop: loop)
-        let transport = PollingTransport(session: session)
-        if let cookie = loop.server.configuration.cookie { exchange.cookie = cookie.field(sid: session.sid) }
-        exchange.session = session
-        transport.handshake(exchange)
-        session.open(over: transport)
-    }
-
-    private func request(_ exchange: HTTPExchange, of session: EngineSession, _ context: ChannelHandlerContext) {
-        exchange.session = session
-        switch exchange.head.method {
-        case .GET:
-            session.onLoop { $0.poll(exchange) }
-        case .POST where exchange.declaresTooMuch:
-            exchange.answer(.empty(.payloadTooLarge))
-        case .POST where exchange.hasCodedBody:
-            exchange.answer(.empty(.unsupportedMediaType))
-        case .POST:
-            self.reading = .body(exchange)
-            session.onLoop { $0.postBegan(exchange) }
-            self.invite(exchange, context)
-        default:
-            exchange.answer(.refusal(.badRequest))
-        }
-    }
-
-    /// Some clients wait for a word before they send a large body.
-    private func invite(_ exchange: HTTPExchange, _ context: ChannelHandlerContext) {
-        guard self.entries.count == 1, exchange.answer == nil,
-            exchange.head.headers.first(name: "expect")?.lowercased() == "100-continue"
-        else { return }
-        let head = HTTPResponseHead(version: exchange.head.version, status: .continue)
-        context.writeAndFlush(Self.wrapOutboundOut(.head(head)), promise: nil)
-    }
+    // MARK: Bodies for endpoints
 
     private func take(_ bytes: ByteBuffer, _ exchange: HTTPExchange) {
         guard exchange.answer == nil else { return }
@@ -368,7 +302,7 @@ final class EngineRequestHandler: ChannelDuplexHandler, RemovableChannelHandler 
             }
         }
         if hasForwarded, !self.isInRead { context.fireChannelReadComplete() }
-        if self.isClosing, !self.keepsSomething { self.forwardQuiescing(context) }
+        if !self.keepsSomething { self.forwardTrailing(context) }
         if self.readIsPending, self.isOver || !self.isFull {
             self.readIsPending = false
             context.read()
@@ -408,26 +342,17 @@ final class EngineRequestHandler: ChannelDuplexHandler, RemovableChannelHandler 
             return
         }
         context.write(data, promise: promise)
-        guard case .end = Self.unwrapOutboundIn(data), case .other(let leave)? = self.entries.first else { return }
-        self.entries.removeFirst()
-        leave?()
-        self.advance()
-    }
-
-    // MARK: WebSocket
-
-    private func check(_ exchange: HTTPExchange, _ loop: EngineLoop, _ context: ChannelHandlerContext) {
-        let head = exchange.head
-        let outcome = WebSocketOpening.check(
-            target: head.uri,
-            fields: head.webSocketFields,
-            isGet: head.method == .GET,
-            loop: loop,
-            request: { EngineRequest(head, context.channel) }
-        )
-        switch outcome {
-        case .open(let opening): exchange.opening = opening
-        case .refuse(let answer): exchange.answer(answer)
+        guard case .other(let isGated, let leave)? = self.entries.first else { return }
+        switch Self.unwrapOutboundIn(data) {
+        case .head(let head) where head.status.code >= 200:
+            // What there was to do is done; how long the client takes over the answer is its own time.
+            self.entries[self.entries.startIndex] = .other(isGated: isGated, leave: nil)
+            leave?()
+        case .end:
+            self.entries.removeFirst()
+            leave?()
+            self.advance()
+        case .head, .body: break
         }
     }
 
@@ -437,14 +362,15 @@ final class EngineRequestHandler: ChannelDuplexHandler, RemovableChannelHandler 
     private func cutAll() {
         let entries = self.entries
         self.entries.removeAll()
-        self.gathered.removeAll()
+        self.gathered = nil
         self.isInLine = false
+        self.trailing.removeAll()
         for entry in entries {
             switch entry {
             case .ours(let exchange):
                 exchange.end()
                 if exchange.answer == nil, let session = exchange.session { session.onLoop { $0.cut(exchange) } }
-            case .other(let leave): leave?()
+            case .other(_, let leave): leave?()
             }
         }
     }
@@ -455,16 +381,24 @@ final class EngineRequestHandler: ChannelDuplexHandler, RemovableChannelHandler 
         context.fireChannelInactive()
     }
 
+    func channelWritabilityChanged(context: ChannelHandlerContext) {
+        context.fireChannelWritabilityChanged()
+        self.advance()
+    }
+
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
         // Hummingbird answers what is no HTTP, but it would do so out of turn.
-        if self.isOver || self.keepsSomething { context.close(promise: nil) } else { context.fireErrorCaught(error) }
+        if self.isOver || self.hasOurs || self.isInLine { return context.close(promise: nil) }
+        if self.gathered != nil { self.letGo(context, isWhole: false) }
+        if self.held.isEmpty { context.fireErrorCaught(error) } else { self.trailing.append(.error(error)) }
     }
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
         guard self.keepsSomething, !self.isOver else { return context.fireUserInboundEventTriggered(event) }
         if event as? ChannelEvent == .inputClosed {
-            // The client has gone: a poll that waits is cut. Who has asked for something else may wait for the answer.
-            if self.isInLine, !self.hasOurs { self.inputIsClosed = true } else { context.close(promise: nil) }
+            // The client has gone: a poll that waits is cut, and so is a place in line.
+            if self.hasOurs || self.gathered != nil { return context.close(promise: nil) }
+            self.trailing.append(.inputClosed)
         } else if event is ChannelShouldQuiesceEvent {
             self.isClosing = true
             self.quiesceEvent = event
@@ -476,9 +410,16 @@ final class EngineRequestHandler: ChannelDuplexHandler, RemovableChannelHandler 
         }
     }
 
-    private func forwardQuiescing(_ context: ChannelHandlerContext) {
-        guard let event = self.quiesceEvent else { return }
-        self.quiesceEvent = nil
-        context.fireUserInboundEventTriggered(event)
+    /// What Hummingbird may hear now that it knows of every request.
+    private func forwardTrailing(_ context: ChannelHandlerContext) {
+        let (trailing, quiesceEvent) = (self.trailing, self.quiesceEvent)
+        (self.trailing, self.quiesceEvent) = ([], nil)
+        for one in trailing {
+            switch one {
+            case .inputClosed: context.fireUserInboundEventTriggered(ChannelEvent.inputClosed)
+            case .error(let error): context.fireErrorCaught(error)
+            }
+        }
+        if let quiesceEvent { context.fireUserInboundEventTriggered(quiesceEvent) }
     }
 }

@@ -15,14 +15,15 @@ struct WorkLine {
     typealias ID = UInt64
 
     enum Kind: CaseIterable {
-        /// Seats and orders: what people were let in for. They go first, and only their own line is too long for them.
+        /// Seats and orders: what people were let in for. They go first, seven times in eight, and only their own line is
+        /// too long for them.
         case sale
         /// Looks, joins, and all that is nothing else.
         case arrival
     }
 
     struct Bounds {
-        /// At work and in line together, once the line lasts.
+        /// At work and in either line, once it lasts.
         var most: Int
         /// So many times ``most`` until then.
         var rush = 8
@@ -63,6 +64,9 @@ struct WorkLine {
     private var lines: [Kind: CircularBuffer<Waiting>] = [:]
     private var waitingOf: [Kind: Int] = [:]
     private var nextID: ID = 0
+    private var turns = 0
+    /// Every so many turns somebody who comes goes before those who buy, so that buyers alone cannot shut the door.
+    private static let turnOfArrivals = 8
     /// Since when somebody has been in line without a break.
     private var crowdedSince: ContinuousClock.Instant?
     /// What was done in the second that began at `secondSince`, and in the one before.
@@ -120,31 +124,32 @@ struct WorkLine {
 
     /// Refuses those who have stood in line for too long; for when nothing is done that would bring them their turn.
     mutating func tick(now: ContinuousClock.Instant) -> [Turn] {
-        var turns: [Turn] = []
+        var refused: [Turn] = []
         for kind in Kind.allCases {
             while let first = lines[kind]?.first, places[first.id] == nil || now - first.since > bounds.longest {
                 lines[kind]?.removeFirst()
                 guard places.removeValue(forKey: first.id) != nil else { continue }
                 goes(from: kind)
-                turns.append(.refused(first.id))
+                refused.append(.refused(first.id))
             }
         }
-        return turns
+        return refused
     }
 
     private mutating func advance(_ now: ContinuousClock.Instant) -> [Turn] {
-        var turns = tick(now: now)
+        var decided = tick(now: now)
         while working < bounds.places, let (kind, next) = popNext() {
             places[next.id] = .works
             goes(from: kind)
             working += 1
-            turns.append(.works(next.id))
+            decided.append(.works(next.id))
         }
-        return turns
+        return decided
     }
 
     private mutating func popNext() -> (Kind, Waiting)? {
-        for kind in Kind.allCases {
+        turns += 1
+        for kind in turns % Self.turnOfArrivals == 0 ? [.arrival, .sale] : Kind.allCases {
             while let next = lines[kind]?.popFirst() {
                 if places[next.id] != nil { return (kind, next) }
             }

@@ -43,13 +43,16 @@ import Testing
         #expect(line.working == 4 && line.waiting == 1)
     }
 
-    @Test("Buyers go first")
+    @Test("Buyers go first, but for every eighth turn")
     func buyers() throws {
-        let working = try (1...4).map { _ in try worker(line.enter(.arrival)) }
-        let comes = try waiter(line.enter(.arrival))
-        let buys = try waiter(line.enter(.sale))
-        #expect(line.leave(working[0]) == [.works(buys)])
-        #expect(line.leave(working[1]) == [.works(comes)])
+        let line = Line(most: 20)
+        var working = try (1...20).map { _ in try worker(line.enter(.arrival)) }
+        let come = try (1...2).map { _ in try waiter(line.enter(.arrival)) }
+        let buy = try (1...16).map { _ in try waiter(line.enter(.sale)) }
+        var order: [WorkLine.Turn] = []
+        for _ in 1...18 { order += line.leave(working.removeFirst()) }
+        let ids = Array(buy[0..<7]) + [come[0]] + Array(buy[7..<14]) + [come[1]] + Array(buy[14..<16])
+        #expect(order == ids.map { .works($0) })
     }
 
     @Test("Who leaves the line gives their place in it back, and it is never their turn")
