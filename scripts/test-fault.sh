@@ -2,7 +2,7 @@
 # Breaks what a sale runs on, under load, and compares the books afterwards; the last line counts.
 #
 #   scripts/test-fault.sh            every fault
-#   scripts/test-fault.sh mutants    each safeguard that has a mutant, removed: its test has to fail
+#   scripts/test-fault.sh mutants    each safeguard that has a mutant, removed: its tests have to fail
 set -uo pipefail
 cd "$(dirname "$0")/.."
 
@@ -26,12 +26,13 @@ say "Starting a private PostgreSQL and a private Redis"
 if [ "${1:-}" = mutants ]; then
     noticed=0 missed=0
     while read -r mutant test notice; do
-        HOLDFAST_MUTANT=$mutant "$venv/bin/pytest" -q "Tests/Fault/$test" >"$results/$mutant.log" 2>&1
+        log=$results/$mutant-${test##*::}.log
+        HOLDFAST_MUTANT=$mutant "$venv/bin/pytest" -q "Tests/Fault/$test" >"$log" 2>&1
         # 1: a test failed. For another reason, or not at all, is no notice.
-        if [ $? -eq 1 ] && grep '^E ' "$results/$mutant.log" | grep -qF "$notice"; then
+        if [ $? -eq 1 ] && grep '^E ' "$log" | grep -qF "$notice"; then
             noticed=$((noticed + 1)); printf '%-12s noticed by %s\n' "$mutant" "$test"
         else
-            missed=$((missed + 1)); printf '%-12s NOT NOTICED by %s; see %s\n' "$mutant" "$test" "$results/$mutant.log"
+            missed=$((missed + 1)); printf '%-12s NOT NOTICED by %s; see %s\n' "$mutant" "$test" "$log"
         fi
     done < <("$venv/bin/python" -c 'import sys; sys.path[:0] = ["Tests/support", "scripts"]; import mutants; mutants.main()')
     echo "$noticed passed, $missed failed"

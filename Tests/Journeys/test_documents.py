@@ -54,6 +54,7 @@ def test_every_mutant_in_the_document_of_failures_has_its_test():
 
     rows = FAILURES.split("| Removed |")[1].splitlines()[2:]
     assert len([row for row in rows if row.startswith("| ")]) == len(mutants.MUTANTS)
-    for _, test, notice, _ in mutants.MUTANTS.values():
-        assert f"def {test.partition('::')[2].partition('[')[0]}(" in TESTS, test
-        assert notice
+    for _, tests, _ in mutants.MUTANTS.values():
+        for test, notice in tests.items():
+            assert f"def {test.partition('::')[2].partition('[')[0]}(" in TESTS, test
+            assert notice
