@@ -8,8 +8,8 @@ import NIOHTTP1
 /// HTTP/1.1 allows requests to be sent without waiting for answers, and answers must keep their order. Requests of
 /// ours are handled as they come, so that a POST behind a waiting poll is not held up, and their answers wait for
 /// their turn. A request that is not ours waits until all of ours in front of it are answered. One that asks the gate is
-/// kept here until it is whole and its turn has come; a connection has one such request at a time, and none while its
-/// client does not take what it was answered, so that nobody keeps a turn by not reading.
+/// kept here until it is whole and its turn has come. Where there is a gate, a connection has one request at a time, and
+/// none while its client does not take what it was answered, so that nobody keeps a turn by not reading.
 ///
 /// - Bounds: ``maxPipelined`` requests without an answer, then nothing is read; a body is at most `maxPayload`. Of the
 ///   body of a request that would ask the gate ``maxGathered`` bytes are kept: a larger one goes on without.
@@ -26,8 +26,8 @@ final class EngineRequestHandler: ChannelDuplexHandler, RemovableChannelHandler 
 
     /// A request without a complete answer, in order of arrival.
     enum Entry {
-        /// Whether the gate was asked to judge it for a turn, and how to give that back.
-        case other(isGated: Bool, leave: RequestGate.Leave?)
+        /// How to give its turn back, if it has one.
+        case other(leave: RequestGate.Leave?)
         case ours(HTTPExchange)
     }
 
@@ -127,21 +127,17 @@ final class EngineRequestHandler: ChannelDuplexHandler, RemovableChannelHandler 
     /// Whether there is something that Hummingbird knows nothing of.
     private var keepsSomething: Bool { self.hasOurs || self.gathered != nil || !self.held.isEmpty }
 
-    private var hasGated: Bool {
-        self.entries.contains { if case .other(isGated: true, _) = $0 { true } else { false } }
-    }
-
     private func engine(of head: HTTPRequestHead) -> EngineServer? {
         let path = head.uri.prefix { $0 != "?" }
         return self.engines.first { $0.serves(path: path) }
     }
 
-    private var isWritable: Bool { self.gate == nil || self.context?.channel.isWritable ?? true }
-
     private func mustWait(_ part: HTTPServerRequestPart) -> Bool {
         if self.isInLine { return true }
-        guard case .head(let head) = part, self.hasOurs || self.hasGated || !self.isWritable else { return false }
-        return self.engine(of: head) == nil && self.direct?.route(for: head) == nil
+        guard case .head(let head) = part else { return false }
+        let isBusy =
+            self.gate == nil ? self.hasOurs : !self.entries.isEmpty || self.context?.channel.isWritable == false
+        return isBusy && self.engine(of: head) == nil && self.direct?.route(for: head) == nil
     }
 
     private func handle(_ part: HTTPServerRequestPart, _ context: ChannelHandlerContext) {
@@ -152,11 +148,11 @@ final class EngineRequestHandler: ChannelDuplexHandler, RemovableChannelHandler 
             switch self.gate?.judge(head) {
             case .refused(let answer): return self.refuse(head, answer, context)
             case .asks:
-                self.entries.append(.other(isGated: true, leave: nil))
+                self.entries.append(.other(leave: nil))
                 self.gathered = Gathered(head: head)
                 self.reading = .gathered
             case .passes, nil:
-                self.entries.append(.other(isGated: false, leave: nil))
+                self.entries.append(.other(leave: nil))
                 self.reading = .other
                 context.fireChannelRead(Self.wrapInboundOut(part))
             }
@@ -185,7 +181,7 @@ final class EngineRequestHandler: ChannelDuplexHandler, RemovableChannelHandler 
         let exchange = HTTPExchange(head, server: nil, handler: self, eventLoop: context.eventLoop)
         self.entries.append(.ours(exchange))
         self.reading = .rest(exchange)
-        exchange.answer(HTTPAnswer(status: answer.status, body: answer.body, fields: answer.fields))
+        exchange.answer(HTTPAnswer(answer))
     }
 
     private func gather(_ bytes: ByteBuffer, _ context: ChannelHandlerContext) {
@@ -206,13 +202,13 @@ final class EngineRequestHandler: ChannelDuplexHandler, RemovableChannelHandler 
         }
         switch entrance {
         case .goes(let leave):
-            self.replaceLast(.other(isGated: true, leave: leave))
+            self.replaceLast(.other(leave: leave))
             self.letGo(context)
         case .waits(let leave):
-            self.replaceLast(.other(isGated: true, leave: leave))
+            self.replaceLast(.other(leave: leave))
             self.isInLine = true
         case .refused(let answer):
-            self.refuseGathered(answer, context)
+            self.refuseGathered(HTTPAnswer(answer), context)
         }
     }
 
@@ -221,7 +217,7 @@ final class EngineRequestHandler: ChannelDuplexHandler, RemovableChannelHandler 
         guard let context, self.isInLine else { return }
         self.isInLine = false
         if let refusal {
-            self.refuseGathered(refusal, context)
+            self.refuseGathered(HTTPAnswer(refusal), context)
         } else {
             self.letGo(context)
             if !self.isInRead { context.fireChannelReadComplete() }
@@ -237,13 +233,19 @@ final class EngineRequestHandler: ChannelDuplexHandler, RemovableChannelHandler 
         if isWhole { context.fireChannelRead(Self.wrapInboundOut(.end(nil))) }
     }
 
-    private func refuseGathered(_ answer: DirectAnswer, _ context: ChannelHandlerContext) {
+    private func refuseGathered(_ answer: HTTPAnswer, _ context: ChannelHandlerContext) {
         guard let gathered else { return }
         self.gathered = nil
         let exchange = HTTPExchange(gathered.head, server: nil, handler: self, eventLoop: context.eventLoop)
         exchange.isComplete = true
         self.replaceLast(.ours(exchange))
-        exchange.answer(HTTPAnswer(status: answer.status, body: answer.body, fields: answer.fields))
+        exchange.answer(answer)
+    }
+
+    /// What was gathered will not be whole any more.
+    private func breakOff(_ context: ChannelHandlerContext) {
+        self.isClosing = true
+        self.refuseGathered(.problem(.badRequest), context)
     }
 
     private func replaceLast(_ entry: Entry) {
@@ -297,12 +299,14 @@ final class EngineRequestHandler: ChannelDuplexHandler, RemovableChannelHandler 
                 self.held.removeFirst()
                 self.handle(part, context)
                 hasForwarded = true
+            } else if self.held.isEmpty, !self.trailing.isEmpty, self.gathered != nil, !self.isInLine {
+                self.breakOff(context)
             } else {
                 break
             }
         }
         if hasForwarded, !self.isInRead { context.fireChannelReadComplete() }
-        if !self.keepsSomething { self.forwardTrailing(context) }
+        if !self.isOver, !self.keepsSomething { self.forwardTrailing(context) }
         if self.readIsPending, self.isOver || !self.isFull {
             self.readIsPending = false
             context.read()
@@ -342,11 +346,11 @@ final class EngineRequestHandler: ChannelDuplexHandler, RemovableChannelHandler 
             return
         }
         context.write(data, promise: promise)
-        guard case .other(let isGated, let leave)? = self.entries.first else { return }
+        guard case .other(let leave)? = self.entries.first else { return }
         switch Self.unwrapOutboundIn(data) {
         case .head(let head) where head.status.code >= 200:
             // What there was to do is done; how long the client takes over the answer is its own time.
-            self.entries[self.entries.startIndex] = .other(isGated: isGated, leave: nil)
+            self.entries[self.entries.startIndex] = .other(leave: nil)
             leave?()
         case .end:
             self.entries.removeFirst()
@@ -370,7 +374,7 @@ final class EngineRequestHandler: ChannelDuplexHandler, RemovableChannelHandler 
             case .ours(let exchange):
                 exchange.end()
                 if exchange.answer == nil, let session = exchange.session { session.onLoop { $0.cut(exchange) } }
-            case .other(_, let leave): leave?()
+            case .other(let leave): leave?()
             }
         }
     }
@@ -389,7 +393,7 @@ final class EngineRequestHandler: ChannelDuplexHandler, RemovableChannelHandler 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
         // Hummingbird answers what is no HTTP, but it would do so out of turn.
         if self.isOver || self.hasOurs || self.isInLine { return context.close(promise: nil) }
-        if self.gathered != nil { self.letGo(context, isWhole: false) }
+        if self.gathered != nil { return self.breakOff(context) }
         if self.held.isEmpty { context.fireErrorCaught(error) } else { self.trailing.append(.error(error)) }
     }
 

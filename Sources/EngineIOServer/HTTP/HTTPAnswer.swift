@@ -107,3 +107,9 @@ struct HTTPAnswer: Sendable {
         return bytes
     }
 }
+
+extension HTTPAnswer {
+    init(_ answer: DirectAnswer) {
+        self.init(status: answer.status, body: answer.body, fields: answer.fields)
+    }
+}
