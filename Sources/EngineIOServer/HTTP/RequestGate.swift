@@ -13,8 +13,8 @@ package struct RequestGate: Sendable {
         case refused(DirectAnswer)
     }
 
-    /// Gives a turn or a place in line back. Called once, when the request is answered or its connection lost; not if the
-    /// gate has refused it.
+    /// Gives a turn or a place in line back. Called once, when the answer begins or the connection is lost; not if the gate
+    /// has refused the request.
     package typealias Leave = @Sendable () -> Void
 
     package enum Entrance: Sendable {
